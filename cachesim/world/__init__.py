@@ -1,0 +1,1 @@
+"""The simulated world: time, servers, workload, and what is recorded of them."""

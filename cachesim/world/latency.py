@@ -1,0 +1,108 @@
+"""How long something takes: each class is both the setting and the sampler. Seconds.
+
+Samples are drawn in blocks from a `numpy` generator's `random`, `standard_*` and `integers` methods alone, so that the
+same seed gives the same samples on every processor.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from collections.abc import Iterator
+from itertools import repeat
+from typing import Annotated
+
+import numpy as np
+from pydantic import Field, model_validator
+
+from cachesim.settings import Count, Family, Positive, Problem, ScenarioError, Seconds
+
+__all__ = ["Constant", "Empirical", "Erlang", "Exponential", "Latency", "LogNormal", "Uniform"]
+
+_BLOCK = 1024
+
+
+class Latency(Family):
+    """A distribution of times in seconds."""
+
+    @abstractmethod
+    def sample(self, rng: np.random.Generator, n: int) -> list[float]:
+        """`n` independent times in seconds."""
+
+    def draws(self, rng: np.random.Generator) -> Iterator[float]:
+        """Independent times in seconds without end.
+
+        >>> rng = np.random.default_rng(1)
+        >>> next(Exponential(0.5).draws(rng))
+        0.5365...
+        """
+        while True:
+            yield from self.sample(rng, _BLOCK)
+
+
+class Constant(Latency):
+    """Always `value` seconds."""
+
+    value: Seconds = Field(kw_only=False)
+
+    def sample(self, rng: np.random.Generator, n: int) -> list[float]:
+        return [self.value] * n
+
+    def draws(self, rng: np.random.Generator) -> Iterator[float]:
+        return repeat(self.value)
+
+
+class Exponential(Latency):
+    """Exponential with the given mean in seconds: without memory."""
+
+    mean: Positive = Field(kw_only=False)
+
+    def sample(self, rng: np.random.Generator, n: int) -> list[float]:
+        return (rng.standard_exponential(n) * self.mean).tolist()
+
+
+class Erlang(Latency):
+    """The sum of `k` exponential times, with the given mean in seconds in all; coefficient of variation 1/sqrt(k)."""
+
+    mean: Positive = Field(kw_only=False)
+    k: Count
+
+    def sample(self, rng: np.random.Generator, n: int) -> list[float]:
+        return (rng.standard_exponential((n, self.k)).sum(axis=1) * (self.mean / self.k)).tolist()
+
+
+class LogNormal(Latency):
+    """Log-normal with the given mean in seconds and coefficient of variation `cv`."""
+
+    mean: Positive = Field(kw_only=False)
+    cv: Positive
+
+    def sample(self, rng: np.random.Generator, n: int) -> list[float]:
+        variance = math.log1p(self.cv * self.cv)
+        sigma, center = math.sqrt(variance), math.log(self.mean) - variance / 2
+        return [math.exp(center + sigma * z) for z in rng.standard_normal(n).tolist()]
+
+
+class Uniform(Latency):
+    """Uniform between `low` and `high` seconds. Raises `ScenarioError` when `high` is below `low`."""
+
+    low: Seconds = Field(kw_only=False)
+    high: Seconds
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Uniform:
+        if self.high < self.low:
+            raise ScenarioError(Problem("high", f"{self.high!r} is not allowed; low ({self.low:g}) or more"))
+        return self
+
+    def sample(self, rng: np.random.Generator, n: int) -> list[float]:
+        return (self.low + (self.high - self.low) * rng.random(n)).tolist()
+
+
+class Empirical(Latency):
+    """One of the given times in seconds, each equally likely: measured latencies, put in as they are."""
+
+    values: Annotated[tuple[Seconds, ...], Field(min_length=1, strict=False, kw_only=False)]
+
+    def sample(self, rng: np.random.Generator, n: int) -> list[float]:
+        return [self.values[i] for i in rng.integers(len(self.values), size=n).tolist()]

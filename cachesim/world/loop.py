@@ -1,0 +1,419 @@
+"""asyncio scheduled by simpy: ordinary coroutines run in simulated time.
+
+Vocabulary: the *queue* is the heap of a `simpy.Environment`, with entries (time, priority, id, event). A *callback* is
+what `call_soon` was given; a *turn* runs every callback that was ready when it began, first-in first-out. An *instant*
+is all that happens at one time, in this order: the events and timers that are due, in order of scheduling; then one
+turn; again, until nothing is left; then the next arrival. That is asyncio's own order, and it makes a run repeatable.
+
+Time is in seconds and starts where the environment does, at 0.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import asyncio.events
+import contextvars
+import logging
+import sys
+import weakref
+from collections import deque
+from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
+from heapq import heapify, heappop, heappush
+from math import inf
+from types import CoroutineType
+from typing import Any, NoReturn, Protocol, TypeVar
+
+import simpy
+from simpy.events import NORMAL
+
+from cachesim.world.clock import SimulationError, simulated_time
+
+__all__ = ["ARRIVAL", "DeadlockError", "SimLoop", "SimulationError"]
+
+T = TypeVar("T")
+
+ARRIVAL = 2
+"""The priority of an arrival in the queue: after simpy's URGENT (0) and NORMAL (1), so it comes last in its instant."""
+
+_LOG = logging.getLogger("cachesim")
+_EAGER = sys.version_info >= (3, 12)
+
+
+class DeadlockError(SimulationError):
+    """Nothing is left to happen, but tasks still wait; the message names them and where they wait."""
+
+
+class Runnable(Protocol):
+    """What the loop can run in a turn: an `asyncio.Handle`, or a `Pending` whose task is to wake."""
+
+    def _run(self) -> None: ...
+
+
+class Timer(asyncio.TimerHandle):
+    """A `call_later` in the queue."""
+
+    def fire(self) -> None:
+        """Run the callback: its time has come."""
+        self._run()  # type: ignore[attr-defined]
+
+
+class SimLoop(asyncio.AbstractEventLoop):
+    """An asyncio event loop whose clock and timers belong to a `simpy.Environment`.
+
+    Everything in asyncio that needs no real input or output works. `choose` may pick which of several ready callbacks
+    runs next (it is given them and returns an index); None keeps asyncio's order. Sockets, threads and subprocesses
+    raise `SimulationError`. `failures` holds what was raised and taken by nobody, in order.
+
+    >>> async def nap():
+    ...     await asyncio.sleep(3600)
+    ...     return asyncio.get_running_loop().time()
+    >>> SimLoop(simpy.Environment()).run_until_complete(nap())
+    3600.0
+    """
+
+    def __init__(
+        self, env: simpy.Environment, choose: Callable[[Sequence[Runnable]], int] | None = None
+    ) -> None:
+        self.env = env
+        self._queue: list[Any] = env._queue
+        self._next_id = env._eid
+        self._choose = choose
+        self._ready: deque[Any] = deque()
+        self._due_at_once: list[Timer] = []
+        self._cancelled_timers = 0
+        self._running = self._stopping = self._closed = self._debug = False
+        self._task_factory: Any = None
+        self._exception_handler: Any = None
+        self._callback_errors: list[BaseException] = []
+        self._failed_tasks: list[asyncio.Task[Any]] = []
+        self._note_task = self._note  # one bound method, so that `call_soon` can recognise it
+        self._async_generators: weakref.WeakSet[AsyncGenerator[Any, Any]] = weakref.WeakSet()
+
+    # Running
+
+    def run_forever(self) -> None:
+        """Run until `stop`, or until nothing is left to happen; raises `DeadlockError` if tasks then still wait."""
+        self._run(inf)
+        if not self._stopping and asyncio.all_tasks(self):
+            raise self._deadlock()
+
+    def run_until_complete(self, future: Any) -> Any:
+        """Run until `future` (or a task made of it) is done and return its result.
+
+        Raises `DeadlockError` when nothing is left to happen before that.
+        """
+        task = asyncio.ensure_future(future, loop=self)
+        task.add_done_callback(self._stop_for)
+        try:
+            self._run(inf)
+        finally:
+            task.remove_done_callback(self._stop_for)
+        if not task.done():
+            raise RuntimeError("the loop was stopped before the future was done") if self._stopping else self._deadlock()
+        return task.result()
+
+    def run(self, until: float = inf) -> None:
+        """Run until simulated time `until`, or until nothing is left to happen."""
+        self._run(until)
+
+    def _stop_for(self, _: object) -> None:
+        self._stopping = True
+
+    def _run(self, until: float) -> None:
+        if asyncio.events._get_running_loop() is not None:
+            raise SimulationError("another event loop runs in this thread; run the simulation in a thread of its own")
+        if self._closed:
+            raise RuntimeError("the loop is closed")
+        hooks = sys.get_asyncgen_hooks()
+        sys.set_asyncgen_hooks(firstiter=self._async_generators.add, finalizer=self._finalize)
+        asyncio.events._set_running_loop(self)
+        self._running, self._stopping = True, False
+        try:
+            with simulated_time(self.env):
+                self._work(until)
+        finally:
+            self._running = False
+            asyncio.events._set_running_loop(None)
+            sys.set_asyncgen_hooks(*hooks)
+
+    def _work(self, until: float) -> None:
+        """The heart: take what is due, else a turn, else the next event in time."""
+        env, queue, ready = self.env, self._queue, self._ready
+        while not self._stopping:
+            if (ready or self._due_at_once) and not (queue and queue[0][0] <= env._now and queue[0][1] < ARRIVAL):
+                self._turn()
+                continue
+            if not queue:
+                return
+            if queue[0][0] > until:
+                env._now = until
+                return
+            time, _, _, event = heappop(queue)
+            if isinstance(event, simpy.Event):
+                env._now = time
+                callbacks, event.callbacks = event.callbacks, None  # type: ignore[assignment]
+                for callback in callbacks:
+                    callback(event)
+                if not event._ok and not hasattr(event, "_defused"):
+                    raise event._value  # as simpy does: a failure that no process took
+            elif not event._cancelled:
+                env._now = time
+                event.fire()
+
+    def _turn(self) -> None:
+        ready = self._ready
+        if self._due_at_once:
+            ready.extend(self._due_at_once)
+            self._due_at_once.clear()
+        if self._choose is None:
+            for _ in range(len(ready)):
+                entry = ready.popleft()
+                if not entry._cancelled:
+                    entry._run()
+        else:
+            index = self._choose(ready) if len(ready) > 1 else 0
+            entry = ready[index]
+            del ready[index]
+            if not entry._cancelled:
+                entry._run()
+
+    def _busy(self) -> bool:
+        """Whether something else is to run at this instant before a task that wakes now."""
+        queue = self._queue
+        return bool(
+            self._ready
+            or self._due_at_once
+            or self._choose is not None
+            or (queue and queue[0][0] <= self.env._now and queue[0][1] < ARRIVAL)
+        )
+
+    def _deadlock(self) -> DeadlockError:
+        waiting = sorted(f"{task.get_name()} at {_where(task.get_coro())}" for task in asyncio.all_tasks(self))
+        return DeadlockError(
+            f"nothing is left to happen at {self.env.now:g} s, but {len(waiting)} task(s) still wait: "
+            + "; ".join(waiting[:10])
+            + ("; ..." if len(waiting) > 10 else "")
+        )
+
+    def stop(self) -> None:
+        self._stopping = True
+
+    def is_running(self) -> bool:
+        return self._running
+
+    def is_closed(self) -> bool:
+        return self._closed
+
+    def close(self) -> None:
+        self._closed = True
+        self._ready.clear()
+
+    # Scheduling
+
+    def time(self) -> float:
+        return self.env._now  # type: ignore[no-any-return]
+
+    def call_soon(self, callback: Any, *args: Any, context: contextvars.Context | None = None) -> Any:
+        if callback is self._note_task:  # bookkeeping, not a step of anybody's program
+            return callback(*args)
+        handle = asyncio.Handle(callback, args, self, context)
+        self._ready.append(handle)
+        return handle
+
+    call_soon_threadsafe = call_soon
+
+    def call_later(
+        self, delay: float, callback: Any, *args: Any, context: contextvars.Context | None = None
+    ) -> asyncio.TimerHandle:
+        return self.call_at(self.env._now + delay, callback, *args, context=context)
+
+    def call_at(
+        self, when: float, callback: Any, *args: Any, context: contextvars.Context | None = None
+    ) -> asyncio.TimerHandle:
+        timer = Timer(when, callback, args, self, context)
+        if when <= self.env._now:
+            self._due_at_once.append(timer)
+        else:
+            timer._scheduled = True  # type: ignore[attr-defined]
+            heappush(self._queue, (when, NORMAL, next(self._next_id), timer))
+        return timer
+
+    def _push(self, delay: float, event: Any) -> None:
+        heappush(self._queue, (self.env._now + delay, NORMAL, next(self._next_id), event))
+
+    def _timer_handle_cancelled(self, _: object) -> None:
+        """Forget cancelled timers once they are most of the queue, as asyncio does."""
+        self._cancelled_timers += 1
+        if self._cancelled_timers > 100 and 2 * self._cancelled_timers > len(self._queue):
+            self._queue[:] = [entry for entry in self._queue if not getattr(entry[3], "_cancelled", False)]
+            heapify(self._queue)
+            self._cancelled_timers = 0
+
+    def wait(self, event: simpy.Event) -> asyncio.Future[Any]:
+        """A future for a simpy event: its value, or its failure.
+
+        >>> env = simpy.Environment()
+        >>> loop = SimLoop(env)
+        >>> async def take():
+        ...     return await loop.wait(env.timeout(2, value="done")), env.now
+        >>> loop.run_until_complete(take())
+        ('done', 2)
+        """
+        future = self.create_future()
+
+        def settle(event: simpy.Event) -> None:
+            if not event.ok:
+                event.defused = True
+            if not future.done():
+                if event.ok:
+                    future.set_result(event.value)
+                else:
+                    future.set_exception(event.value)
+
+        if event.callbacks is None:
+            settle(event)
+        else:
+            event.callbacks.append(settle)
+        return future
+
+    def event(self, future: Coroutine[Any, Any, T] | asyncio.Future[T]) -> simpy.Event:
+        """A simpy event for a task, a future or a coroutine, so that a simpy process can wait for it."""
+        event = self.env.event()
+
+        def settle(task: asyncio.Future[T]) -> None:
+            if task.cancelled():
+                event.fail(asyncio.CancelledError())  # type: ignore[arg-type]
+            elif (error := task.exception()) is not None:
+                event.fail(error)  # type: ignore[arg-type]
+            else:
+                event.succeed(task.result())
+
+        asyncio.ensure_future(future, loop=self).add_done_callback(settle)
+        return event
+
+    # Tasks and futures
+
+    def create_future(self) -> asyncio.Future[Any]:
+        return asyncio.Future(loop=self)
+
+    def create_task(
+        self, coro: Any, *, name: str | None = None, context: contextvars.Context | None = None, **options: Any
+    ) -> asyncio.Task[Any]:
+        if self._task_factory is None:
+            task = asyncio.Task(coro, loop=self, name=name, context=context, **options)
+        elif context is None:
+            task = self._task_factory(self, coro, **options)
+        else:
+            task = self._task_factory(self, coro, context=context, **options)
+        task.add_done_callback(self._note_task)
+        return task
+
+    def start(self, coro: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+        """Begin a task of the simulator's own, whose errors it handles itself; call it when no callback is ready.
+
+        From Python 3.12 on its first step runs at once, which nobody can tell from the next turn.
+        """
+        if _EAGER and self._choose is None:
+            return asyncio.Task(coro, loop=self, eager_start=True)  # type: ignore[call-arg,unused-ignore]
+        return asyncio.Task(coro, loop=self)
+
+    def set_task_factory(self, factory: Any) -> None:
+        self._task_factory = factory
+
+    def get_task_factory(self) -> Any:
+        return self._task_factory
+
+    # Failures
+
+    def _note(self, task: asyncio.Task[Any]) -> None:
+        if task._exception is not None:  # type: ignore[attr-defined]  # `exception()` would count as taken
+            self._failed_tasks.append(task)
+
+    @property
+    def failures(self) -> list[BaseException]:
+        """What callbacks raised, then what tasks raised and nobody took; asking counts as taking."""
+        untaken = [task.exception() for task in self._failed_tasks if task._log_traceback]  # type: ignore[attr-defined]
+        self._failed_tasks.clear()
+        self._callback_errors.extend(error for error in untaken if error is not None)
+        return self._callback_errors
+
+    def call_exception_handler(self, context: dict[str, Any]) -> None:
+        if self._exception_handler is not None:
+            self._exception_handler(self, context)
+        else:
+            self.default_exception_handler(context)
+
+    def default_exception_handler(self, context: dict[str, Any]) -> None:
+        error = context.get("exception")
+        if error is not None and "handle" in context:
+            self._callback_errors.append(error)
+        else:
+            _LOG.error(context["message"], exc_info=error)
+
+    def set_exception_handler(self, handler: Any) -> None:
+        self._exception_handler = handler
+
+    def get_exception_handler(self) -> Any:
+        return self._exception_handler
+
+    def get_debug(self) -> bool:
+        return self._debug
+
+    def set_debug(self, enabled: bool) -> None:
+        self._debug = enabled
+
+    # Async generators
+
+    def _finalize(self, generator: AsyncGenerator[Any, Any]) -> None:
+        self._async_generators.discard(generator)
+        if not self._closed:
+            self.create_task(generator.aclose())  # type: ignore[arg-type]
+
+    async def shutdown_asyncgens(self) -> None:
+        """Close the async generators that were left in the middle."""
+        generators = list(self._async_generators)
+        self._async_generators.clear()
+        await asyncio.gather(*(generator.aclose() for generator in generators), return_exceptions=True)
+
+    async def shutdown_default_executor(self, timeout: float | None = None) -> None:
+        """There is none."""
+
+
+def _where(coroutine: Any) -> str:
+    """The innermost line at which a suspended coroutine waits."""
+    place = "its start"
+    while isinstance(coroutine, CoroutineType) and coroutine.cr_frame is not None:
+        code = coroutine.cr_frame.f_code
+        place = f"{code.co_filename.rsplit('/', 1)[-1]}:{coroutine.cr_frame.f_lineno} in {code.co_qualname}"
+        coroutine = coroutine.cr_await
+    return place
+
+
+_REAL_THREADS = "call the function directly, or stand for its time with `await asyncio.sleep(...)`"
+_REAL_NETWORK = "use `node.redis` and `node.database`, or a stand-in for the peer"
+_UNAVAILABLE = {
+    "threads": (("run_in_executor", "set_default_executor"), _REAL_THREADS),
+    "subprocesses": (("subprocess_exec", "subprocess_shell"), _REAL_THREADS),
+    "signals": (("add_signal_handler", "remove_signal_handler"), "raise the signal's effect as an event of the world"),
+    "sockets": (
+        (
+            "getaddrinfo getnameinfo create_connection create_server create_unix_connection create_unix_server "
+            "create_datagram_endpoint connect_accepted_socket connect_read_pipe connect_write_pipe start_tls sendfile "
+            "add_reader remove_reader add_writer remove_writer sock_recv sock_recv_into sock_recvfrom "
+            "sock_recvfrom_into sock_sendall sock_sendto sock_connect sock_accept sock_sendfile"
+        ).split(),
+        _REAL_NETWORK,
+    ),
+}
+
+
+def _refuse(name: str, what: str, instead: str) -> Callable[..., NoReturn]:
+    def refuse(self: SimLoop, *args: object, **options: object) -> NoReturn:
+        raise SimulationError(f"{name}: a simulation has no real {what}; {instead}")
+
+    return refuse
+
+
+for _what, (_names, _instead) in _UNAVAILABLE.items():
+    for _name in _names:
+        setattr(SimLoop, _name, _refuse(_name, _what, _instead))

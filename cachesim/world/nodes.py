@@ -1,0 +1,66 @@
+"""A node: one application process, with its way to Redis and to the database.
+
+A cache factory is given a `Node` and finds there what it needs; nothing else of the world is of its business.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from cachesim.world.database import CURRENT_REQUEST, Query, SimDatabase
+from cachesim.world.recorder import Recorder
+
+if TYPE_CHECKING:
+    from cachesim.patterns.events import Event
+    from cachesim.world.loop import SimLoop
+    from cachesim.world.redis import SimRedis
+
+__all__ = ["Node", "NodeDatabase"]
+
+
+class NodeDatabase:
+    """The database as one node sees it."""
+
+    def __init__(self, database: SimDatabase, node: int) -> None:
+        self._database, self._node = database, node
+
+    async def read(self, key: str) -> dict[str, Any]:
+        """The row of `key`: a JSON-able dict with `key`, the number of the `load` and the `version`."""
+        return (await Query(self._database, (key,), self._node))[0]  # type: ignore[no-any-return]
+
+    async def read_many(self, keys: Sequence[str]) -> list[dict[str, Any]]:
+        """The rows of `keys`, in their order, by one query; no keys cost nothing."""
+        return await Query(self._database, tuple(keys), self._node) if keys else []
+
+    async def write(self, key: str, value: Any) -> int:
+        """Write `value` and return the version that this makes of `key`, from 1."""
+        return await Query(self._database, (key,), self._node, written=value)  # type: ignore[no-any-return]
+
+
+class Node:
+    """One application process of the simulated world."""
+
+    def __init__(
+        self, index: int, *, loop: SimLoop, redis: SimRedis, database: SimDatabase, recorder: Recorder, seed: int
+    ) -> None:
+        self.index = index
+        self.redis = redis
+        self.database = NodeDatabase(database, index)
+        self.rng = random.Random(seed)
+        self.clock = loop.time
+        self._place = f"node {index}"
+        self._recorder = recorder
+
+    def observe(self, event: Event) -> None:
+        """Told by a cache what it does that cannot be seen from outside: stale serves, causes of loads, entries."""
+        if event.kind == "stored":
+            self._recorder.stored(self._place, event.key, event.expires)
+        elif event.kind in ("expired", "deleted", "evicted"):
+            self._recorder.dropped(self._place, event.key, event.kind)
+        elif event.kind in ("stale", "early", "refresh") and (request := CURRENT_REQUEST.get()) is not None:
+            if event.kind == "stale":
+                request.stale = True
+            else:
+                request.cause = event.kind

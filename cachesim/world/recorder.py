@@ -1,0 +1,360 @@
+"""What happened: one row for each request and each load, in order of completion, and counts of everything else.
+
+The recorder decides the *outcome* of a request in the same way for every cache: from the load that the served value
+came from. Rows of what belongs to the warm-up are dropped. Rows are gathered in blocks; with tables a block is kept as
+arrays, without them (summary mode) it is counted and forgotten, so memory stays bounded.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from bisect import bisect_right
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum
+from math import fsum, inf, nan
+from typing import Any
+
+import numpy as np
+import simpy
+
+__all__ = ["Entry", "Load", "Outcome", "Recorder", "Request", "Totals"]
+
+_BLOCK = 1 << 15
+LATENCY_EDGES = np.array([1e-7 * 1.01**k for k in range(3200)])
+"""Bounds in seconds of the latency histogram: 100 ns to 10^6 s, each 1 % above the last."""
+
+
+class Outcome(IntEnum):
+    """What became of a request."""
+
+    hit = 0
+    stale_hit = 1
+    delayed_hit = 2
+    miss = 3
+    early = 4
+    error = 5
+    write = 6
+
+
+class Request:
+    """A request on its way: what it asks, when it arrived (s), at which node, and what it has caused so far."""
+
+    __slots__ = ("cause", "key", "load", "node", "reads", "stale", "time")
+
+    def __init__(self, time: float, key: str, node: int, reads: bool) -> None:
+        self.time, self.key, self.node, self.reads = time, key, node, reads
+        self.load: Load | None = None
+        self.stale = False
+        self.cause = "miss"
+
+
+class Load:
+    """One key asked of the database, from issue to end (s; NaN until known)."""
+
+    __slots__ = ("cause", "end", "key", "node", "number", "request", "service_start", "start", "status")
+
+    def __init__(self, number: int, key: str, node: int, start: float, request: Request | None) -> None:
+        self.number, self.key, self.node, self.start, self.request = number, key, node, start, request
+        self.cause = "miss" if request is None else request.cause
+        self.service_start = self.end = nan
+        self.status = "in flight"
+
+
+@dataclass(slots=True)
+class Entry:
+    """A value in a cache, from being stored to its end (s; NaN while it lasts)."""
+
+    key: str
+    place: str
+    stored: float
+    expires: float
+    ended: float = nan
+    reason: str = ""
+
+
+@dataclass
+class Totals:
+    """Everything that is counted, tables or not. Times in seconds."""
+
+    outcomes: list[int] = field(default_factory=lambda: [0] * len(Outcome))
+    reads: int = 0
+    loads: dict[str, int] = field(default_factory=lambda: {"miss": 0, "early": 0, "refresh": 0})
+    queries: int = 0
+    query_waits: float = 0.0
+    busy: float = 0.0
+    episodes: int = 0
+    stampedes: int = 0
+    largest_episode: int = 0
+    loads_in_flight: int = 0
+    peak_loads_in_flight: int = 0
+    redis_commands: int = 0
+    redis_round_trips: int = 0
+    latency_sums: list[float] = field(default_factory=list)
+    latency_max: float = nan
+    latency_counts: Any = field(default_factory=lambda: np.zeros(len(LATENCY_EDGES) + 1, np.int64))
+    stale_reads: int = 0
+    staleness_sums: list[float] = field(default_factory=list)
+    staleness_max: float = nan
+    judged_reads: int = 0
+
+
+_REQUEST_FORMATS = ("f8", "O", "i4", "i1", "f8", "i4", "f8", "f8")
+_LOAD_FORMATS = ("f8", "f8", "f8", "O", "i4", "O", "O")
+
+
+class _Rows:
+    """Rows on their way to becoming columns, and the hash of all that passed."""
+
+    def __init__(self, formats: tuple[str, ...], keep: bool) -> None:
+        self.rows: list[tuple[Any, ...]] = []
+        self._formats, self._keep = formats, keep
+        self._blocks: list[list[Any]] = []
+        self._hash = hashlib.sha256()
+
+    def flush(self) -> list[Any]:
+        """The rows since the last flush, as columns."""
+        columns = [np.array(c, f) for c, f in zip(zip(*self.rows, strict=True), self._formats, strict=True)]
+        if not self._keep:
+            self._digest(self.rows)
+        elif columns:
+            self._blocks.append(columns)
+        self.rows.clear()
+        return columns
+
+    def _digest(self, rows: Iterable[tuple[Any, ...]]) -> None:
+        lines = (" ".join(v.hex() if type(v) is float else str(v) for v in row) for row in rows)
+        self._hash.update("".join(line + "\n" for line in lines).encode())
+
+    def columns(self) -> list[Any]:
+        """Every row kept, as columns."""
+        if not self._blocks:
+            return [np.empty(0, format) for format in self._formats]
+        if len(self._blocks) > 1:
+            self._blocks[:] = [[np.concatenate(column) for column in zip(*self._blocks, strict=True)]]
+        return self._blocks[0]
+
+    def digest(self) -> bytes:
+        """The hash of every row in order of completion, floats in hex."""
+        if self._keep:
+            self._digest(zip(*(column.tolist() for column in self.columns()), strict=True))
+            self._keep = False
+        return self._hash.digest()
+
+
+class Recorder:
+    """Writes down requests, loads and cache entries as they end."""
+
+    def __init__(self, env: simpy.Environment, *, start: float, end: float, tables: bool) -> None:
+        self.totals = Totals()
+        self.open: dict[Request, None] = {}
+        self.commits: dict[str, list[float]] = {}
+        self.writes: dict[int, tuple[int, float]] = {}
+        self._env = env
+        self._start, self._end, self._tables = start, end, tables
+        self._requests = _Rows(_REQUEST_FORMATS, tables)
+        self._loads = _Rows(_LOAD_FORMATS, tables)
+        self._entries: dict[tuple[str, str], Entry] = {}
+        self._ended_entries: list[Entry] = []
+        self._recent: dict[int, Load] = {}
+        self._in_flight: dict[str, list[int]] = {}
+        self._numbers = 0
+
+    # Requests
+
+    def arrived(self, request: Request) -> None:
+        """A request has reached its node."""
+        self.open[request] = None
+
+    def served(self, request: Request, value: Any) -> None:
+        """A read was answered with `value`."""
+        load, version, ended = None, None, -inf
+        if type(value) is dict:
+            if type(value.get("version")) is int and type(value.get("load")) is int:  # a row of the database
+                version, load = value["version"], self._recent.get(value["load"])
+                ended = -inf if load is None else load.end
+            elif type(value.get("write")) is int and value["write"] in self.writes:
+                version, ended = self.writes[value["write"]]
+        if load is not None and load.request is request:
+            outcome = Outcome.early if load.cause == "early" else Outcome.miss
+        elif version is None and request.load is not None:
+            outcome = Outcome.miss  # the value does not say where it came from, but this request has loaded
+        elif ended > request.time:
+            outcome = Outcome.delayed_hit
+        else:
+            outcome = Outcome.stale_hit if request.stale else Outcome.hit
+        self._close(request, outcome, *self._judged(request, version))
+
+    def failed(self, request: Request) -> None:
+        """A request ended in an error."""
+        self._close(request, Outcome.error, nan, nan)
+
+    def written(self, request: Request) -> None:
+        """A write succeeded."""
+        self._close(request, Outcome.write, nan, nan)
+
+    def _judged(self, request: Request, version: int | None) -> tuple[float, float]:
+        """Staleness and version lag of a served version against what was committed when the request arrived."""
+        if version is None:
+            return nan, nan
+        commits = self.commits.get(request.key)
+        if commits is None:
+            return 0.0, 0.0
+        lag = bisect_right(commits, request.time) - version
+        return (request.time - commits[version], float(lag)) if lag > 0 else (0.0, 0.0)
+
+    def _close(self, request: Request, outcome: Outcome, staleness: float, lag: float) -> None:
+        del self.open[request]
+        if request.time < self._start:
+            return
+        if request.reads:
+            self.totals.reads += 1
+        rows = self._requests.rows
+        latency = self._env._now - request.time
+        rows.append((request.time, request.key, request.node, int(outcome), latency, 1, staleness, lag))
+        if len(rows) >= _BLOCK:
+            self._count_requests()
+
+    def _count_requests(self) -> None:
+        columns = self._requests.flush()
+        if not columns:
+            return
+        totals, outcomes, latencies, staleness, lags = self.totals, columns[3], columns[4], columns[6], columns[7]
+        for outcome, number in enumerate(np.bincount(outcomes, minlength=len(Outcome)).tolist()):
+            totals.outcomes[outcome] += number
+        totals.latency_sums.append(fsum(latencies.tolist()))
+        totals.latency_max = float(np.fmax(totals.latency_max, latencies.max()))
+        bins = LATENCY_EDGES.searchsorted(latencies, side="right")
+        totals.latency_counts += np.bincount(bins, minlength=len(LATENCY_EDGES) + 1)
+        judged = ~np.isnan(lags)
+        if judged.any():
+            totals.judged_reads += int(judged.sum())
+            totals.stale_reads += int((lags[judged] > 0).sum())
+            totals.staleness_sums.append(fsum(staleness[judged].tolist()))
+            totals.staleness_max = float(np.fmax(totals.staleness_max, staleness[judged].max()))
+        if len(self._recent) > _BLOCK:
+            self._forget_old_loads()
+
+    def _forget_old_loads(self) -> None:
+        """A value from a load that ended before every open request arrived is a hit to all of them."""
+        oldest = min((request.time for request in self.open), default=inf)
+        self._recent = {n: load for n, load in self._recent.items() if not load.end <= oldest}
+
+    # Loads
+
+    def load_started(self, key: str, node: int, request: Request | None) -> Load:
+        """A key is asked of the database."""
+        self._numbers += 1
+        now = self._env._now
+        load = self._recent[self._numbers] = Load(self._numbers, key, node, now, request)
+        if request is not None:
+            request.load = load
+        if now >= self._start:
+            totals = self.totals
+            totals.loads[load.cause] += 1
+            episode = self._in_flight.setdefault(key, [0, 0])
+            episode[0] += 1
+            episode[1] += 1
+            totals.loads_in_flight += 1
+            totals.peak_loads_in_flight = max(totals.peak_loads_in_flight, totals.loads_in_flight)
+        return load
+
+    def load_ended(self, load: Load, status: str) -> None:
+        """The load is finished, failed or cancelled."""
+        load.end, load.status = self._env._now, status
+        if load.start < self._start:
+            return
+        self.totals.loads_in_flight -= 1
+        episode = self._in_flight[load.key]
+        episode[0] -= 1
+        if episode[0] == 0:
+            self._episode_ended(self._in_flight.pop(load.key)[1])
+        self._load_row(load)
+
+    def _load_row(self, load: Load) -> None:
+        rows = self._loads.rows
+        rows.append((load.start, load.service_start, load.end, load.key, load.node, load.cause, load.status))
+        if len(rows) >= _BLOCK:
+            self._loads.flush()
+
+    def _episode_ended(self, size: int) -> None:
+        totals = self.totals
+        totals.episodes += 1
+        totals.stampedes += size > 1
+        totals.largest_episode = max(totals.largest_episode, size)
+
+    # Queries, writes and entries
+
+    def query_served(self, issued: float, started: float, ended: float) -> None:
+        """A statement of any kind has had its service from `started` to `ended`."""
+        if issued >= self._start:
+            self.totals.queries += 1
+            self.totals.query_waits += started - issued
+        self.totals.busy += max(0.0, min(ended, self._end) - max(started, self._start))
+
+    def committed(self, key: str, value: Any) -> int:
+        """A write of `key` is committed now; returns its version, from 1."""
+        commits = self.commits.setdefault(key, [])
+        commits.append(self._env._now)
+        if isinstance(value, dict) and "write" in value:
+            self.writes[value["write"]] = len(commits), self._env._now
+        return len(commits)
+
+    def stored(self, place: str, key: str, expires: float) -> None:
+        """A cache holds a value from now on, at most until `expires`."""
+        if self._tables:
+            now = self._env._now
+            current = self._entries.get((place, key))
+            if current is not None and current.stored == now:
+                current.expires = expires  # two steps of one command
+                return
+            self.dropped(place, key, "replaced")
+            self._entries[place, key] = Entry(key, place, now, expires)
+
+    def dropped(self, place: str, key: str, reason: str) -> None:
+        """A value has left a cache: expired (at its own time), deleted, evicted or replaced."""
+        entry = self._entries.pop((place, key), None)
+        if entry is not None:
+            now = self._env._now
+            entry.ended, entry.reason = (entry.expires, "expired") if entry.expires < now else (now, reason)
+            if entry.stored >= self._start:
+                self._ended_entries.append(entry)
+
+    # The end
+
+    def finish(self) -> None:
+        """Close the books: what is still open is an error, what is still in flight says so."""
+        for request in list(self.open):
+            self.failed(request)
+        for load in self._recent.values():
+            if load.status == "in flight" and load.start >= self._start:
+                self._load_row(load)
+        for _, size in self._in_flight.values():
+            self._episode_ended(size)
+        self._in_flight.clear()
+        for place, key in list(self._entries):
+            entry = self._entries[place, key]
+            if entry.expires < self._env._now:
+                self.dropped(place, key, "expired")
+            elif entry.stored >= self._start:
+                self._ended_entries.append(entry)
+        self._count_requests()
+        self._loads.flush()
+
+    def digest(self) -> str:
+        """Hex SHA-256 over requests and loads, each in order of completion, floats in hex."""
+        return hashlib.sha256(self._requests.digest() + self._loads.digest()).hexdigest()
+
+    def request_columns(self) -> Mapping[str, Any]:
+        """time, key, node, outcome (a number), latency, attempts, staleness, version_lag."""
+        names = ("time", "key", "node", "outcome", "latency", "attempts", "staleness", "version_lag")
+        return dict(zip(names, self._requests.columns(), strict=True))
+
+    def load_columns(self) -> Mapping[str, Any]:
+        """start, service_start, end, key, node, cause, status."""
+        names = ("start", "service_start", "end", "key", "node", "cause", "status")
+        return dict(zip(names, self._loads.columns(), strict=True))
+
+    def entries(self) -> list[Entry]:
+        """Every entry stored, in order of its end; those that lasted come last."""
+        return self._ended_entries
