@@ -1,0 +1,72 @@
+"""Caches under fire: see how they fail and which pattern prevents it, in simulated time.
+
+Everything is imported when it is first used; `import cachesim` itself loads next to nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from cachesim import patterns
+    from cachesim.experiments import Replications, replicate
+    from cachesim.result import Result
+    from cachesim.scenario import Pattern, Scenario, load
+    from cachesim.settings import ScenarioError
+    from cachesim.simulation import simulate
+    from cachesim.world import arrivals, keys, latency
+    from cachesim.world.database import Database
+    from cachesim.world.loop import DeadlockError, SimLoop, SimulationError
+    from cachesim.world.nodes import Node
+    from cachesim.world.redis import Redis
+
+__all__ = [
+    "Database",
+    "DeadlockError",
+    "Node",
+    "Pattern",
+    "Redis",
+    "Replications",
+    "Result",
+    "Scenario",
+    "ScenarioError",
+    "SimLoop",
+    "SimulationError",
+    "arrivals",
+    "keys",
+    "latency",
+    "load",
+    "patterns",
+    "replicate",
+    "simulate",
+]
+
+_MODULES = {"arrivals": "world.arrivals", "keys": "world.keys", "latency": "world.latency", "patterns": "patterns"}
+_NAMES = {
+    "experiments": ("Replications", "replicate"),
+    "result": ("Result",),
+    "scenario": ("Pattern", "Scenario", "load"),
+    "settings": ("ScenarioError",),
+    "simulation": ("simulate",),
+    "world.database": ("Database",),
+    "world.loop": ("DeadlockError", "SimLoop", "SimulationError"),
+    "world.nodes": ("Node",),
+    "world.redis": ("Redis",),
+}
+_HOME = {name: module for module, names in _NAMES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        value = import_module(f"cachesim.{_MODULES[name]}")
+    elif name in _HOME:
+        value = getattr(import_module(f"cachesim.{_HOME[name]}"), name)
+    else:
+        raise AttributeError(f"module 'cachesim' has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -53,8 +53,8 @@ class Problem(NamedTuple):
 class InvalidSetting(ValueError):
     """A setting was refused; `problems` says which fields and why, and the text is one line."""
 
-    def __init__(self, *problems: Problem) -> None:
-        super().__init__("; ".join(map(str, problems)))
+    def __init__(self, *problems: Problem, source: str = "") -> None:
+        super().__init__((f"{source}: " if source else "") + "; ".join(map(str, problems)))
         self.problems = problems
 
 

@@ -3,34 +3,42 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from heapq import heappush
-from math import inf
-from typing import Any, Protocol
+from zlib import crc32
 
 import numpy as np
 
+from cachesim.world.caches import Server
 from cachesim.world.database import CURRENT_REQUEST
-from cachesim.world.loop import ARRIVAL, SimLoop
-from cachesim.world.nodes import Node
+from cachesim.world.loop import ARRIVAL, SimLoop, SimulationError
 from cachesim.world.recorder import Recorder, Request
 
-__all__ = ["Server", "Traffic"]
+__all__ = ["Traffic", "balance", "writers"]
+
+_BLOCK = 4096
 
 
-class Server(Protocol):
-    """What a node answers with: its cache, as the world calls it."""
+def writers(share: float, rng: np.random.Generator) -> Callable[[], bool]:
+    """Whether a request writes: each by itself, with the given probability."""
+    if share == 0:
+        return lambda: False
+    stream = (number < share for block in iter(lambda: rng.random(_BLOCK).tolist(), None) for number in block)
+    return lambda: next(stream)
 
-    get: Callable[[str], Awaitable[Any]]
 
-    async def write(self, key: str, value: Any) -> None:
-        """Write to the database and see to the cache."""
+def balance(how: str, nodes: int, rng: np.random.Generator) -> Callable[[str], int]:
+    """Which node a request for a key goes to: drawn uniformly, in turn, or by key."""
+    if nodes == 1:
+        return lambda key: 0
+    if how == "random":
+        stream = (node for block in iter(lambda: rng.integers(nodes, size=_BLOCK).tolist(), None) for node in block)
+        return lambda key: next(stream)
+    if how == "round-robin":
+        turns = (turn % nodes for turn in iter(int, 1))
+        return lambda key: next(turns)
+    return lambda key: crc32(key.encode()) % nodes
 
-
-def draws(rng: np.random.Generator) -> Iterator[float]:
-    """Uniform numbers in [0, 1) without end."""
-    while True:
-        yield from rng.random(4096).tolist()
 
 
 class Traffic:
@@ -55,30 +63,41 @@ class Traffic:
         self._duration = duration
         self._written = 0
         self._key = ""
-        self._more = True
+        self._last = 0.0
+        self.over = False
         self.done = loop.create_future()
         self._expect_next()
 
     def _expect_next(self) -> None:
-        """Put the next arrival into the queue, if there is one."""
+        """Put the next arrival into the queue, if there is one; else give the open requests as long again."""
         key = next(self._keys, None)
-        time = next(self._times, inf) if key is not None else inf
-        if key is not None and time < self._duration:
-            self._key = key
-            loop = self._loop
-            heappush(loop._queue, (time, ARRIVAL, next(loop._next_id), self))
+        time = None if key is None else next(self._times, None)
+        if key is None or time is None:
+            self._end(self._last)
+        elif time >= self._duration:
+            self._end(self._duration)
         else:
-            self._more = False
-            self._settle()
+            self._key, self._last, loop = key, time, self._loop
+            heappush(loop._queue, (time, ARRIVAL, next(loop._next_id), self))
+
+    def _end(self, end: float) -> None:
+        self.over = True
+        self._recorder.stream_ended(end)
+        self._loop.call_at(2 * end, self._settle, True)
+        self._settle()
+
+    def _settle(self, anyhow: bool = False) -> None:
+        if (anyhow or not self._recorder.open) and not self.done.done():
+            self.done.set_result(None)
 
     def fire(self) -> None:
         """A request arrives."""
         key = self._key
         node = self._nodes(key)
-        server = self._servers[node]
         reads = not self._writes()
         request = Request(self._loop.env._now, key, node, reads)
         self._recorder.open[request] = None
+        server = self._servers[node]
         self._loop.start(self._read(request, server) if reads else self._write(request, server))
         self._expect_next()
 
@@ -86,11 +105,11 @@ class Traffic:
         CURRENT_REQUEST.set(request)
         try:
             value = await server.get(request.key)
-        except (Exception, asyncio.CancelledError):
-            self._recorder.failed(request)
+        except (Exception, asyncio.CancelledError) as error:
+            self._failed(request, error)
         else:
             self._recorder.served(request, value)
-        if not self._more:
+        if self.over:
             self._settle()
 
     async def _write(self, request: Request, server: Server) -> None:
@@ -98,31 +117,15 @@ class Traffic:
         self._written += 1
         try:
             await server.write(request.key, {"key": request.key, "write": self._written})
-        except (Exception, asyncio.CancelledError):
-            self._recorder.failed(request)
+        except (Exception, asyncio.CancelledError) as error:
+            self._failed(request, error)
         else:
             self._recorder.written(request)
-        if not self._more:
+        if self.over:
             self._settle()
 
-    def _settle(self) -> None:
-        if not self._recorder.open and not self.done.done():
-            self.done.set_result(None)
-
-
-def balance(how: str, nodes: int, rng: np.random.Generator) -> Callable[[str], int]:
-    """Which node a request for a key goes to: drawn uniformly, in turn, or by key."""
-    if nodes == 1:
-        return lambda key: 0
-    if how == "random":
-        stream = (node for block in iter(lambda: rng.integers(nodes, size=4096).tolist(), None) for node in block)
-        return lambda key: next(stream)
-    if how == "round-robin":
-        turns = (turn % nodes for turn in iter(int, 1))
-        return lambda key: next(turns)
-    from zlib import crc32
-
-    return lambda key: crc32(key.encode()) % nodes
-
-
-__all__ += ["balance", "draws"]
+    def _failed(self, request: Request, error: BaseException) -> None:
+        if isinstance(error, SimulationError) and not self.done.done():
+            self.done.set_exception(error)  # not an outcome: the code asks for what a simulation has not
+        if request in self._recorder.open:
+            self._recorder.failed(request, error)

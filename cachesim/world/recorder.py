@@ -150,6 +150,7 @@ class Recorder:
         self.open: dict[Request, None] = {}
         self.commits: dict[str, list[float]] = {}
         self.writes: dict[int, tuple[int, float]] = {}
+        self.errors: dict[str, tuple[int, str]] = {}
         self._env = env
         self._start, self._end, self._tables = start, end, tables
         self._requests = _Rows(_REQUEST_FORMATS, tables)
@@ -161,10 +162,6 @@ class Recorder:
         self._numbers = 0
 
     # Requests
-
-    def arrived(self, request: Request) -> None:
-        """A request has reached its node."""
-        self.open[request] = None
 
     def served(self, request: Request, value: Any) -> None:
         """A read was answered with `value`."""
@@ -185,8 +182,12 @@ class Recorder:
             outcome = Outcome.stale_hit if request.stale else Outcome.hit
         self._close(request, outcome, *self._judged(request, version))
 
-    def failed(self, request: Request) -> None:
-        """A request ended in an error."""
+    def failed(self, request: Request, error: BaseException | None) -> None:
+        """A request ended in an error, or (None) had no outcome in time."""
+        if request.time >= self._start:
+            name = "no outcome in time" if error is None else type(error).__name__
+            count, example = self.errors.get(name, (0, str(error or "")))
+            self.errors[name] = count + 1, example
         self._close(request, Outcome.error, nan, nan)
 
     def written(self, request: Request) -> None:
@@ -292,6 +293,12 @@ class Recorder:
             self.totals.query_waits += started - issued
         self.totals.busy += max(0.0, min(ended, self._end) - max(started, self._start))
 
+    def redis_used(self, commands: int) -> None:
+        """Commands sent to Redis in one round trip."""
+        if self._env._now >= self._start:
+            self.totals.redis_commands += commands
+            self.totals.redis_round_trips += 1
+
     def committed(self, key: str, value: Any) -> int:
         """A write of `key` is committed now; returns its version, from 1."""
         commits = self.commits.setdefault(key, [])
@@ -322,10 +329,19 @@ class Recorder:
 
     # The end
 
+    def stream_ended(self, end: float) -> None:
+        """No request arrives after `end`: what is measured ends there too."""
+        self._end = end
+
+    @property
+    def measured(self) -> float:
+        """Seconds from the end of the warm-up to the end of the stream."""
+        return self._end - self._start
+
     def finish(self) -> None:
         """Close the books: what is still open is an error, what is still in flight says so."""
         for request in list(self.open):
-            self.failed(request)
+            self.failed(request, None)
         for load in self._recent.values():
             if load.status == "in flight" and load.start >= self._start:
                 self._load_row(load)

@@ -1,0 +1,51 @@
+"""Values as bytes in Redis: a JSON list of format version, value and, when it differs from Redis's own, the deadline.
+
+What comes from Redis is not trusted: bytes that are not exactly such a list are no value.
+"""
+
+from __future__ import annotations
+
+from math import isfinite
+from typing import Any, NamedTuple
+
+import orjson
+
+__all__ = ["Envelope", "open_envelope", "seal"]
+
+_VERSION = 1
+
+
+class Envelope(NamedTuple):
+    """A value and until when it is fresh, in seconds of `time.time`; None: as long as Redis keeps it."""
+
+    value: Any
+    fresh_until: float | None = None
+
+
+def seal(value: Any, fresh_until: float | None = None) -> bytes:
+    """The bytes of a value; raises `TypeError` when it is not JSON-able.
+
+    >>> seal({"id": 1})
+    b'[1,{"id":1}]'
+    """
+    return orjson.dumps([_VERSION, value] if fresh_until is None else [_VERSION, value, fresh_until])
+
+
+def open_envelope(data: bytes | str) -> Envelope | None:
+    """The value in `data`, or None when these are not the bytes of an envelope.
+
+    >>> open_envelope(b'[1,null]'), open_envelope(b'garbage'), open_envelope(b'[2,"of a later version"]')
+    (Envelope(value=None, fresh_until=None), None, None)
+    """
+    try:
+        content = orjson.loads(data)
+    except orjson.JSONDecodeError:
+        return None
+    match content:
+        case [int(version), value] if version == _VERSION and version is not True:
+            return Envelope(value)
+        case [int(version), value, float(deadline) | int(deadline)] if (
+            version == _VERSION and version is not True and type(deadline) is not bool and isfinite(deadline)
+        ):
+            return Envelope(value, deadline)
+    return None

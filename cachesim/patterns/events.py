@@ -1,0 +1,22 @@
+"""What a cache tells its observer."""
+
+from __future__ import annotations
+
+from math import nan
+from typing import Literal, NamedTuple
+
+__all__ = ["Event"]
+
+
+class Event(NamedTuple):
+    """Something a cache did with a key.
+
+    `kind`: "hit"; "stale" (a value served past its lifetime, knowingly); "load" (the origin is asked); "join" (a caller
+    waits for a load under way); "error" (a load or the cache's server failed, see `error`); and for values held in
+    process "stored" (until `expires`, in seconds of the cache's clock), "expired", "deleted", "evicted".
+    """
+
+    kind: Literal["hit", "stale", "load", "join", "error", "stored", "expired", "deleted", "evicted", "early", "refresh"]
+    key: str
+    expires: float = nan
+    error: Exception | None = None

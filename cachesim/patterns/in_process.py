@@ -1,0 +1,163 @@
+"""In-process: values kept in this process's memory, bounded, with a lifetime and any eviction policy.
+
+On cachetools, whose caches say which value goes when there is no room; lifetimes are kept beside, so that any policy
+can have them. A value is usable before its deadline. Everybody gets the same object: treat it as read-only.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Awaitable, Callable
+from heapq import heapify, heappop, heappush
+from itertools import count
+from typing import Any, ClassVar, Literal
+
+import cachetools
+
+from cachesim.patterns.cache import Cache, Observer, wall_clock
+from cachesim.patterns.events import Event
+from cachesim.patterns.flights import Ticket
+from cachesim.patterns.options import Options
+from cachesim.settings import Count
+
+__all__ = ["InProcess"]
+
+_POLICIES: dict[str, type[cachetools.Cache[str, Any]]] = {
+    "fifo": cachetools.FIFOCache,
+    "lru": cachetools.LRUCache,
+    "lfu": cachetools.LFUCache,
+    "random": cachetools.RRCache,
+}
+
+
+class InProcessOptions(Options):
+    """`size`: how many values at most. `policy`: which goes first. `renew`: a read renews the lifetime."""
+
+    size: Count = 10_000
+    policy: Literal["fifo", "lru", "lfu", "random"] = "lru"
+    renew: bool = False
+
+
+class Entry:
+    """A value, fresh before `expires`, kept for stale serves before `dead`."""
+
+    __slots__ = ("dead", "expires", "lifetime", "value")
+
+    def __init__(self, value: Any, lifetime: float, expires: float, dead: float) -> None:
+        self.value, self.lifetime, self.expires, self.dead = value, lifetime, expires, dead
+
+
+class InProcess(Cache):
+    """A bounded cache in the memory of this process, with single flight.
+
+    >>> import asyncio
+    >>> cache = InProcess(ttl=60, size=100)
+    >>> async def load():
+    ...     return {"name": "Ada"}
+    >>> asyncio.run(cache.get_or_set("user:1", load))
+    {'name': 'Ada'}
+    """
+
+    Options: ClassVar[type[Options]] = InProcessOptions
+
+    def __init__(
+        self,
+        *,
+        ttl: float,
+        jitter: float = 0.0,
+        single_flight: Literal["none", "process"] = "process",
+        negative_ttl: float | None = None,
+        stale_if_error: float | None = None,
+        load_timeout: float | None = None,
+        size: int = 10_000,
+        policy: Literal["fifo", "lru", "lfu", "random"] = "lru",
+        renew: bool = False,
+        clock: Callable[[], float] = wall_clock,
+        rng: random.Random | None = None,
+        observe: Observer | None = None,
+    ) -> None:
+        options = InProcessOptions(
+            ttl=ttl,
+            jitter=jitter,
+            single_flight=single_flight,
+            negative_ttl=negative_ttl,
+            stale_if_error=stale_if_error,
+            load_timeout=load_timeout,
+            size=size,
+            policy=policy,
+            renew=renew,
+        )
+        super().__init__(options, clock=clock, rng=rng, observe=observe)
+        chosen = {"choice": self._rng.choice} if policy == "random" else {}
+        self._entries: cachetools.Cache[str, Entry] = _POLICIES[policy](size, **chosen)
+        self._renew = renew
+        self._deadlines: list[tuple[float, int, str, Entry]] = []
+        self._order = count()
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    async def get_or_set(self, key: str, load: Callable[[], Awaitable[Any]], **changes: Any) -> Any:
+        try:
+            entry = self._entries[key]
+        except KeyError:  # never "is it there? then get it": it may expire or be evicted in between
+            entry = None
+        else:
+            now = self._clock()
+            if now < entry.expires:
+                if self._renew:
+                    entry.dead += now + entry.lifetime - entry.expires
+                    entry.expires = now + entry.lifetime
+                self._hit(key)
+                return entry.value
+        try:
+            return await self._load(key, load, self._options_with(changes))
+        except Exception:
+            if entry is None or self._clock() >= entry.dead:
+                raise
+            self._serve_stale(key)
+            return entry.value
+
+    async def set(self, key: str, value: Any, **changes: Any) -> None:
+        self._flights.invalidate(key)
+        await self._store(key, value, self._options_with(changes), Ticket())
+
+    async def delete(self, key: str) -> None:
+        self._flights.invalidate(key)
+        if self._entries.pop(key, None) is not None:
+            self._tell(Event("deleted", key))
+
+    async def _store(self, key: str, value: Any, options: Options, ticket: Ticket) -> None:
+        if not ticket.valid:
+            return
+        now = self._clock()
+        self._drop_dead(now)
+        lifetime = self._lifetime(value, options)
+        expires = now + lifetime
+        entry = Entry(value, lifetime, expires, expires + (options.stale_if_error or 0.0))
+        if key not in self._entries and len(self._entries) >= self._entries.maxsize:
+            evicted, _ = self._entries.popitem()
+            self._tell(Event("evicted", evicted))
+        self._entries[key] = entry
+        heappush(self._deadlines, (entry.dead, next(self._order), key, entry))
+        self._tell(Event("stored", key, expires=entry.dead))
+
+    def _drop_dead(self, now: float) -> None:
+        """Make room of what nobody can be served any more, before anything useful is evicted."""
+        deadlines = self._deadlines
+        while deadlines and deadlines[0][0] <= now:
+            _, order, key, entry = heappop(deadlines)
+            if self._held(key) is not entry:
+                continue
+            if entry.dead > now:  # renewed meanwhile
+                heappush(deadlines, (entry.dead, order, key, entry))
+            else:
+                del self._entries[key]
+                self._tell(Event("expired", key))
+        if len(deadlines) > 2 * len(self._entries) + 64:  # most belong to values replaced or evicted since
+            deadlines[:] = [item for item in deadlines if self._held(item[2]) is item[3]]
+            heapify(deadlines)
+
+    def _held(self, key: str) -> Entry | None:
+        """The entry of `key`, without the policy taking it for a use."""
+        return cachetools.Cache.__getitem__(self._entries, key) if key in self._entries else None

@@ -1,0 +1,49 @@
+"""The options that every pattern shares, validated."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar, Literal, Self
+
+from pydantic import Field, model_validator
+
+from cachesim.settings import InvalidSetting, Positive, Problem, Seconds, Setting
+
+__all__ = ["Lifetime", "LoadTimeout", "Options"]
+
+Lifetime = Annotated[float, Field(ge=0.001)]
+"""A time to live in seconds: 1 ms, the unit of Redis, or more."""
+
+
+class LoadTimeout(TimeoutError):  # noqa: N818 - the name says which time-out, and TimeoutError is its base
+    """A load took longer than `load_timeout`."""
+
+
+class Options(Setting):
+    """How a pattern caches. Times in seconds.
+
+    `ttl`: lifetime of a value. `jitter`: a lifetime is ttl - U(0, jitter), so that what was filled together does not
+    expire together and no bound on staleness suffers. `single_flight`: "process", one load per key and process at a
+    time, whoever asks meanwhile waits for it; "none", everybody loads. `negative_ttl`: lifetime of an absent row, which
+    `load` returns as None; None stands for `ttl`. `stale_if_error`: how long past its lifetime a value is still served
+    when a load fails. `load_timeout`: bound on a load.
+    """
+
+    error: ClassVar[Any] = InvalidSetting
+
+    ttl: Lifetime
+    jitter: Seconds = 0.0
+    single_flight: Literal["none", "process"] = "process"
+    negative_ttl: Lifetime | None = None
+    stale_if_error: Seconds | None = None
+    load_timeout: Positive | None = None
+
+    @model_validator(mode="after")
+    def _a_lifetime_remains(self) -> Self:
+        if self.jitter > self.ttl - 0.001:
+            message = f"{self.jitter!r} is not allowed; at least 1 ms below ttl ({self.ttl:g})"
+            raise InvalidSetting(Problem("jitter", message))
+        return self
+
+    def replace(self, **changes: Any) -> Self:
+        """A changed, validated copy."""
+        return type(self)(**(dict(self) | changes))

@@ -1,0 +1,200 @@
+"""What to simulate: a validated, frozen description, and its form as a TOML file."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Mapping
+from importlib import resources
+from math import isfinite
+from operator import eq, ge, gt, le, lt
+from pathlib import Path
+from typing import Annotated, Any, Literal, NamedTuple, Self
+
+import tomli_w
+from pydantic import Field, field_validator, model_validator
+
+from cachesim.patterns import PATTERNS
+from cachesim.settings import Count, InvalidSetting, Positive, Problem, ScenarioError, Seconds, Setting, Share
+from cachesim.world.arrivals import Arrivals
+from cachesim.world.arrivals import Recorded as RecordedTimes
+from cachesim.world.database import Database
+from cachesim.world.keys import Documentation, Keys
+from cachesim.world.keys import Recorded as RecordedKeys
+from cachesim.world.metrics import METRICS
+from cachesim.world.redis import Redis
+
+__all__ = ["Expectation", "Pattern", "Scenario", "bundled", "load"]
+
+_MOST_REQUESTS = 1e10
+_COMPARE = {">=": ge, "<=": le, "==": eq, ">": gt, "<": lt}
+
+
+class Pattern(Setting):
+    """A caching pattern by name, with its options: the keyword-only arguments of its class.
+
+    >>> Pattern("cache-aside", ttl=10, single_flight="none")
+    Pattern('cache-aside', ttl=10.0, single_flight='none')
+    """
+
+    pattern: str = Field(kw_only=False)
+    options: dict[str, Any] = {}
+
+    def __init__(self, *name: str, **options: Any) -> None:
+        pattern = name[0] if name else options.pop("pattern", None)
+        if pattern is None:
+            raise ScenarioError(Problem("pattern", "missing"))
+        known = {"none": Setting} | {name: cls.Options for name, cls in PATTERNS.items()}
+        if pattern not in known:
+            raise ScenarioError(Problem("pattern", f"{pattern!r} is unknown; known: {', '.join(known)}"))
+        try:
+            checked = known[pattern](**options)
+        except InvalidSetting as error:
+            raise ScenarioError(*error.problems) from None
+        super().__init__(pattern=pattern, options={name: getattr(checked, name) for name in checked.chosen()})
+
+    def __repr__(self) -> str:
+        return f"Pattern({', '.join([repr(self.pattern), *(f'{k}={v!r}' for k, v in self.options.items())])})"
+
+    __str__ = __repr__
+
+    def table(self) -> dict[str, Any]:
+        return {"pattern": self.pattern, **self.options}
+
+
+class Expectation(NamedTuple):
+    """A bound on a metric, as `[expect]` says it.
+
+    >>> Expectation.parse("hit_ratio", ">= 0.9").met(0.95)
+    True
+    """
+
+    metric: str
+    comparison: str
+    bound: float
+
+    @classmethod
+    def parse(cls, metric: str, text: str) -> Self:
+        """Raises `ValueError` for an unknown metric or a bound that is none."""
+        if metric not in METRICS:
+            raise ValueError(f"unknown metric {metric!r}; known: {', '.join(METRICS)}")
+        match = re.fullmatch(r"\s*(>=|<=|==|>|<)\s*(\S+)\s*", text)
+        try:
+            bound = float(match[2]) if match else None
+        except ValueError:
+            bound = None
+        if match is None or bound is None or not isfinite(bound):
+            raise ValueError(f'{metric}: {text!r} is not allowed; a bound such as ">= 0.9", with >=, <=, ==, > or <')
+        return cls(metric, match[1], bound)
+
+    def met(self, value: float) -> bool:
+        """Whether `value` keeps the bound; NaN never does."""
+        return bool(_COMPARE[self.comparison](value, self.bound))
+
+    def __str__(self) -> str:
+        return f"{self.metric} {self.comparison} {self.bound:g}"
+
+
+class Scenario(Setting):
+    """One experiment: who asks what of which cache in front of which database, and for how long.
+
+    `writes`: the share of requests that write. Each request goes to one of `nodes` by `balance`. Requests arrive in
+    [0, duration) s; what belongs to [0, warmup) is not measured. `duration` is 60 s unless keys or times are recorded:
+    then, if left out, the run ends with the stream. Raises `ScenarioError`.
+    """
+
+    title: str = ""
+    arrivals: Arrivals
+    keys: Keys
+    cache: Pattern
+    database: Database
+    redis: Redis = Redis()
+    writes: Share = 0.0
+    nodes: Count = 1
+    balance: Literal["random", "round-robin", "key"] = "random"
+    duration: Positive | None = Field(default_factory=lambda given: None if _recorded(given) else 60.0)
+    warmup: Seconds = 0.0
+    seed: Annotated[int, Field(ge=0)] = 1
+    expect: dict[str, str] = {}
+
+    @field_validator("expect")
+    @classmethod
+    def _bounds(cls, expect: dict[str, str]) -> dict[str, str]:
+        for metric, text in expect.items():
+            Expectation.parse(metric, text)
+        return expect
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.duration is None:
+            if not _recorded({"arrivals": self.arrivals, "keys": self.keys}):
+                raise ScenarioError(Problem("duration", "missing; only recorded keys or times end by themselves"))
+            return self
+        if self.warmup >= self.duration:
+            message = f"{self.warmup!r} is not allowed; below duration ({self.duration:g})"
+            raise ScenarioError(Problem("warmup", message))
+        if (expected := self.arrivals.expected(self.duration)) > _MOST_REQUESTS:
+            message = f"{self.duration!r} is not allowed; about {expected:.3g} requests would arrive, at most 1e10 may"
+            raise ScenarioError(Problem("duration", message))
+        return self
+
+    @property
+    def expectations(self) -> list[Expectation]:
+        """The bounds of `expect`."""
+        return [Expectation.parse(metric, text) for metric, text in self.expect.items()]
+
+    def replace(self, **changes: Any) -> Scenario:
+        """A changed, validated copy; dotted names reach inside: `replace(**{"cache.ttl": 5})`."""
+        table = self.table()
+        for name, value in changes.items():
+            *path, last = name.split(".")
+            place = table
+            for step in path:
+                place = place.setdefault(step, {})
+                if not isinstance(place, dict):
+                    raise ScenarioError(Problem(name, f"unknown field; {step!r} is no table"))
+            place[last] = value
+        return Scenario(**table)
+
+    def to_toml(self) -> str:
+        """The scenario as the text of a scenario file; reading it back gives an equal scenario."""
+        return tomli_w.dumps(self.table())
+
+
+def _recorded(given: Mapping[str, Any]) -> bool:
+    """Whether the stream ends by itself."""
+    return isinstance(given.get("arrivals"), RecordedTimes) or isinstance(
+        given.get("keys"), RecordedKeys | Documentation
+    )
+
+
+def load(path: str | Path) -> Scenario:
+    """The scenario in a TOML file; paths of recorded streams in it are relative to the file.
+
+    Raises `ScenarioError` with one line that names the file, the field, the value and what is allowed.
+    """
+    path = Path(path)
+    try:
+        table = tomllib.loads(path.read_bytes().decode())
+    except FileNotFoundError:
+        raise ScenarioError(Problem("", "no such file"), source=str(path)) from None
+    except UnicodeDecodeError:
+        raise ScenarioError(Problem("", "is not UTF-8 text"), source=str(path)) from None
+    except tomllib.TOMLDecodeError as error:
+        raise ScenarioError(Problem("", f"is not TOML: {error}"), source=str(path)) from None
+    except OSError as error:
+        raise ScenarioError(Problem("", f"cannot be read: {error.strerror}"), source=str(path)) from None
+    for stream in ("arrivals", "keys"):
+        match table.get(stream):
+            case {"type": "recorded", "path": str(recorded)}:
+                table[stream]["path"] = str(path.parent / recorded)
+    try:
+        return Scenario(**table)
+    except ScenarioError as error:
+        raise ScenarioError(*error.problems, source=str(path)) from None
+
+
+def bundled() -> dict[str, Path]:
+    """The scenario files that come with the package, by name."""
+    folder = Path(str(resources.files("cachesim") / "scenarios"))
+    return {path.stem: path for path in sorted(folder.glob("*.toml"))}

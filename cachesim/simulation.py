@@ -1,0 +1,180 @@
+"""`simulate`: a scenario becomes a world, the world runs, and what was recorded becomes a result.
+
+The road of one request: `Traffic` lets it arrive at a node, the node's cache looks into Redis (`SimRedis`) or asks the
+database (`SimDatabase`), and the `Recorder` decides its outcome and writes its row.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from math import inf
+from typing import Literal
+
+import numpy as np
+import simpy
+
+from cachesim.result import Result, Tables
+from cachesim.scenario import Scenario
+from cachesim.settings import Problem, ScenarioError
+from cachesim.traces import TraceError
+from cachesim.world.caches import Factory, Server, pattern_factory
+from cachesim.world.clients import Traffic, balance, writers
+from cachesim.world.database import SimDatabase
+from cachesim.world.loop import DeadlockError, SimLoop
+from cachesim.world.metrics import measure
+from cachesim.world.nodes import Node
+from cachesim.world.recorder import Outcome, Recorder
+from cachesim.world.redis import SimRedis, SimServer
+
+__all__ = ["simulate"]
+
+_SOURCES = ("arrivals", "keys", "nodes", "writes", "database", "redis", "caches")
+"""Every source of chance has its own child of the seed; new ones are added at the end, so that old runs stay."""
+
+_PROGRESS_STEPS = 200
+
+
+def simulate(
+    scenario: Scenario,
+    *,
+    cache: Factory | None = None,
+    record: Literal["tables", "summary"] = "tables",
+    strict: bool = False,
+    progress: Callable[[float], None] | None = None,
+) -> Result:
+    """Run a scenario and return what came out.
+
+    `cache` puts your own cache in the place of the scenario's pattern (see `cachesim.world.caches`). `record="summary"`
+    keeps no tables, so memory stays bounded. `strict` raises the first exception that nobody took. `progress` is told
+    the simulated time in seconds now and then.
+
+    Where an event loop already runs in the thread (Jupyter), the simulation runs in a thread of its own. Raises
+    `ScenarioError` for recorded streams that cannot be read and `SimulationError` for what a simulation cannot do.
+
+    >>> import cachesim as cs
+    >>> scenario = cs.Scenario(
+    ...     arrivals=cs.arrivals.Poisson(rate=100), keys=cs.keys.OneKey(), cache=cs.Pattern("cache-aside", ttl=10),
+    ...     database=cs.Database(latency=cs.latency.Constant(0.5)),
+    ... )
+    >>> simulate(scenario).metrics["largest_stampede"]
+    1.0
+    """
+    simulation = _Simulation(scenario, cache, record == "tables", progress)
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        result = simulation.run()
+    else:
+        result = _in_a_thread(simulation)
+    if strict and result.failures:
+        raise result.failures[0]
+    return result
+
+
+def _in_a_thread(simulation: _Simulation) -> Result:
+    """Run where no loop runs yet; an interrupt stops the simulation before it goes on its way."""
+    with ThreadPoolExecutor(1, thread_name_prefix="cachesim") as pool:
+        future = pool.submit(contextvars.copy_context().run, simulation.run)
+        try:
+            return future.result()
+        except BaseException:
+            simulation.loop.stop()
+            raise
+
+
+class _Simulation:
+    """One run, from its scenario to its result."""
+
+    def __init__(
+        self, scenario: Scenario, cache: Factory | None, tables: bool, progress: Callable[[float], None] | None
+    ) -> None:
+        self.scenario, self.tables, self.progress = scenario, tables, progress
+        self.factory = cache or pattern_factory(scenario.cache.pattern, scenario.cache.options)
+        self.loop = SimLoop(simpy.Environment(initial_time=0.0))
+        end = inf if scenario.duration is None else scenario.duration
+        self.recorder = Recorder(self.loop.env, start=scenario.warmup, end=end, tables=tables)
+        seeds = np.random.SeedSequence(scenario.seed).spawn(len(_SOURCES))
+        self.seeds = dict(zip(_SOURCES, seeds, strict=True))
+
+    def run(self) -> Result:
+        failures: list[BaseException] = []
+        servers: list[Server] = []
+        try:
+            self.loop.run_until_complete(self._serve(servers))
+        except DeadlockError as deadlock:
+            failures.append(deadlock)
+        self.recorder.finish()
+        self.loop.run_until_complete(self._close(servers))
+        failures.extend(self.loop.failures)
+        self.loop.close()
+        return self._result(failures)
+
+    async def _serve(self, servers: list[Server]) -> None:
+        """Build the world, and let it run until every request has its outcome."""
+        scenario, loop, recorder = self.scenario, self.loop, self.recorder
+        database = SimDatabase(scenario.database, loop, self._rng("database"), recorder)
+        redis = SimServer(scenario.redis, loop, self._rng("redis"), recorder)
+        for index, seed in enumerate(self.seeds["caches"].generate_state(scenario.nodes)):
+            client = SimRedis(redis)
+            node = Node(index, loop=loop, redis=client, database=database, recorder=recorder, seed=int(seed))
+            servers.append(Server(node, self.factory))
+        try:
+            traffic = Traffic(
+                loop,
+                recorder,
+                servers,
+                times=scenario.arrivals.times(self._rng("arrivals")),
+                keys=scenario.keys.stream(self._rng("keys")),
+                nodes=balance(scenario.balance, scenario.nodes, self._rng("nodes")),
+                writes=writers(scenario.writes, self._rng("writes")),
+                duration=inf if scenario.duration is None else scenario.duration,
+            )
+            if self.progress is not None:
+                loop.call_soon(self._report, traffic, self.progress)
+            await traffic.done
+        except TraceError as error:
+            raise ScenarioError(Problem("", str(error))) from None
+
+    async def _close(self, servers: list[Server]) -> None:
+        """Close the caches and cancel what still runs."""
+        await asyncio.gather(*(server.aclose() for server in servers))
+        rest = asyncio.all_tasks(self.loop) - {asyncio.current_task()}
+        for task in sorted(rest, key=lambda task: task.get_name()):
+            task.cancel()
+        await asyncio.gather(*rest, return_exceptions=True)
+        await self.loop.shutdown_asyncgens()
+
+    def _report(self, traffic: Traffic, progress: Callable[[float], None]) -> None:
+        now = self.loop.time()
+        progress(now)
+        if not traffic.over:
+            step = self.scenario.duration / _PROGRESS_STEPS if self.scenario.duration else max(1.0, now / 10)
+            self.loop.call_later(step, self._report, traffic, progress)
+
+    def _rng(self, source: str) -> np.random.Generator:
+        return np.random.default_rng(self.seeds[source])
+
+    def _result(self, failures: list[BaseException]) -> Result:
+        recorder = self.recorder
+        tables = None
+        if self.tables:
+            entries = recorder.entries()
+            names = ("key", "place", "stored", "expires", "ended", "reason")
+            tables = Tables(
+                requests=recorder.request_columns(),
+                outcomes=[outcome.name for outcome in Outcome],
+                loads=recorder.load_columns(),
+                entries={name: [getattr(entry, name) for entry in entries] for name in names},
+            )
+        return Result(
+            metrics=measure(recorder, connections=self.scenario.database.connections),
+            warmup=self.scenario.warmup,
+            duration=self.scenario.warmup + recorder.measured,
+            errors=recorder.errors,
+            failures=failures,
+            _digest=recorder.digest,
+            _tables=tables,
+        )

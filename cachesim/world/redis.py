@@ -1,0 +1,246 @@
+"""Redis in simulated time: fakeredis behind a stock asyncio client, each command a round trip away.
+
+A command travels for half a round trip, is executed, and its reply travels for the other half. Two roads lead there,
+with the same replies, errors and encoding as the stock client:
+
+- ordinary commands take the short one: they are handed to the fake server directly (`GET` and plain `SET` to its
+  database object), which spares the connection pool, packing and parsing;
+- pipelines, pub/sub and blocking commands take the stock client's own road, over a connection whose bytes and replies
+  are delivered half a round trip late, in order.
+
+Connections are open before the run begins: no handshake costs time. A Redis value is usable up to and including its
+deadline.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from math import inf, isfinite
+from typing import Any
+
+import numpy as np
+import redis.asyncio
+import simpy
+from fakeredis import FakeServer
+from fakeredis._core._database import Database, Item
+from fakeredis.aioredis import FakeAsyncRedisConnection, FakeAsyncRedisMixin, FakeReader, FakeWriter
+from fakeredis.aioredis import AsyncFakeSocket
+from pydantic import field_validator
+
+from cachesim.settings import Setting
+from cachesim.world.latency import Constant, Latency
+from cachesim.world.loop import SimLoop
+from cachesim.world.pending import Pending
+from cachesim.world.recorder import Recorder
+
+__all__ = ["Redis", "RoundTrip", "SimRedis", "SimServer"]
+
+_PLACE = "redis"
+_BLOCKING = frozenset("BLPOP BRPOP BRPOPLPUSH BLMOVE BLMPOP BZPOPMIN BZPOPMAX BZMPOP WAIT WAITAOF".split())
+_STATEFUL = frozenset("SUBSCRIBE UNSUBSCRIBE PSUBSCRIBE PUNSUBSCRIBE MULTI EXEC DISCARD WATCH UNWATCH SELECT".split())
+
+
+class Redis(Setting):
+    """How far away Redis is: a round trip in seconds (half of it each way), or a latency to draw it from."""
+
+    round_trip: float | Latency = 0.0
+
+    @field_validator("round_trip", mode="plain")
+    @classmethod
+    def _seconds_or_latency(cls, value: Any) -> float | Latency:
+        if isinstance(value, Latency | Mapping):
+            return Latency.model_validate(value)
+        if type(value) in (int, float) and value >= 0 and isfinite(value):
+            return float(value)
+        raise ValueError(f"{value!r} is not allowed; seconds (0 or more) or a latency")
+
+
+class RoundTrip(Pending):
+    """One command on its way: half a round trip, then executed, then half a round trip back.
+
+    It is executed even if its caller has gone meanwhile: it was already on the wire.
+    """
+
+    __slots__ = ("_argument", "_execute", "_half")
+
+    def __init__(self, loop: SimLoop, half: float, execute: Callable[[Any], Any], argument: Any) -> None:
+        super().__init__(loop)
+        self._half, self._execute, self._argument = half, execute, argument
+        loop._push(half, self)
+
+    def fire(self) -> None:
+        if self._execute is None:
+            self._finish()
+            return
+        try:
+            value, error = self._execute(self._argument), None
+        except Exception as raised:
+            value, error = None, raised
+        if not self._done:
+            self._value, self._error = value, error
+        self._execute = None  # type: ignore[assignment]
+        self._loop._push(self._half, self)
+
+
+class _LedgerDatabase(Database):
+    """A database of the fake server that tells the recorder which values it stores and drops."""
+
+    def __init__(self, server: SimServer) -> None:
+        super().__init__(server.lock)
+        self._recorder = server.recorder
+
+    def schedule_expiry(self, key: bytes, expireat: float | None) -> None:
+        super().schedule_expiry(key, expireat)
+        self._recorder.stored(_PLACE, key.decode(errors="replace"), inf if expireat is None else expireat)
+
+    def __delitem__(self, key: bytes) -> None:
+        super().__delitem__(key)
+        self._recorder.dropped(_PLACE, key.decode(errors="replace"), "deleted")
+
+    def clear(self) -> None:
+        for key in list(self):
+            self._recorder.dropped(_PLACE, key.decode(errors="replace"), "deleted")
+        super().clear()
+
+
+class SimServer(FakeServer):
+    """The Redis server of one simulation, shared by its nodes."""
+
+    def __init__(self, setting: Redis, loop: SimLoop, rng: np.random.Generator, recorder: Recorder) -> None:
+        super().__init__(version=(7, 4))
+        self.loop, self.env, self.recorder = loop, loop.env, recorder
+        trip = setting.round_trip
+        self.trips: Iterator[float] = (trip if isinstance(trip, Latency) else Constant(trip)).draws(rng)
+        self.dbs = defaultdict(lambda: _LedgerDatabase(self))
+
+    def used(self, commands: int = 1) -> None:
+        """Count a round trip with that many commands."""
+        self.recorder.redis_used(commands)
+
+
+class _DelayedSocket(AsyncFakeSocket):
+    """The server's end of a connection: what it receives and what it answers arrives half a round trip late."""
+
+    handshaking = True
+
+    def __init__(self, server: SimServer, *args: Any, **options: Any) -> None:
+        super().__init__(server, *args, **options)
+        self._arrives = {self._receive: 0.0, self._answer: 0.0}
+
+    def sendall(self, data: Any) -> None:
+        self._deliver(self._receive, data)
+
+    def put_response(self, msg: Any) -> None:
+        self._deliver(self._answer, msg)
+
+    def _receive(self, data: Any) -> None:
+        if self._server is not None:
+            super().sendall(data)
+
+    def _answer(self, msg: Any) -> None:
+        super().put_response(msg)
+
+    def _deliver(self, step: Callable[[Any], None], content: Any) -> None:
+        if self.handshaking or self._server is None:
+            step(content)
+            return
+        env: simpy.Environment = self._server.env
+        at = max(self._arrives[step], env.now + next(self._server.trips) / 2)  # a connection keeps its order
+        self._arrives[step] = at
+        self._server.loop.call_at(at, step, content)
+
+
+class _DelayedConnection(FakeAsyncRedisConnection):
+    """A stock connection over a `_DelayedSocket`."""
+
+    async def _connect(self) -> None:
+        self._sock = _DelayedSocket(self._server, self.db, client_class=self._client_class, client_info=self._client_info)
+        self._reader, self._writer = FakeReader(self._sock), FakeWriter(self._sock)
+
+    async def on_connect_check_health(self, check_health: bool = True) -> None:
+        await super().on_connect_check_health(check_health)
+        self._sock.handshaking = False
+
+    async def send_packed_command(self, command: Any, check_health: bool = True) -> None:
+        if self._sock is not None and not self._sock.handshaking:
+            self._server.used(command.count(b"*") if isinstance(command, bytes) else len(command))
+        await super().send_packed_command(command, check_health)
+
+
+class _Answered:
+    """Stands in for a connection whose reply is there: the stock client parses it."""
+
+    def __init__(self, reply: Any, decode: Callable[[Any], Any]) -> None:
+        self._reply, self._decode = reply, decode
+
+    async def read_response(self, disable_decoding: bool = False) -> Any:
+        if isinstance(self._reply, Exception):
+            raise self._reply
+        return self._reply if disable_decoding else self._decode(self._reply)
+
+
+class SimRedis(FakeAsyncRedisMixin, redis.asyncio.Redis):
+    """A `redis.asyncio.Redis` for one node of the simulated world."""
+
+    def __init__(self, server: SimServer, **options: Any) -> None:
+        super().__init__(server=server, connection_class=_DelayedConnection, **options)
+        self._server = server
+        self._loop = server.loop
+        self._encode = self.get_encoder().encode
+        self._decodes = self.get_encoder().decode_responses
+        self._database = server.dbs[self.connection_pool.connection_kwargs.get("db", 0)]
+        self._direct: Any = None
+
+    async def execute_command(self, *args: Any, **options: Any) -> Any:
+        name = args[0].upper()
+        if name in _BLOCKING or name in _STATEFUL or (name.startswith("XREAD") and b"BLOCK" in args):
+            return await super().execute_command(*args, **options)
+        if self._direct is None:
+            self._direct = await self.connection_pool.get_connection()
+            self._direct._sock.handshaking = True  # replies come back at once: the trip is this client's affair
+        fields = [self._encode(arg) for arg in (*args[0].split(), *args[1:])]
+        reply = await self._trip(self._process, fields)
+        return await self.parse_response(_Answered(reply, self._direct._decode), args[0], **options)
+
+    async def get(self, name: Any) -> Any:
+        """`GET`, read straight from the fake server's database."""
+        return await self._trip(self._get_now, name)
+
+    async def set(self, name: Any, value: Any, *args: Any, **options: Any) -> Any:
+        """`SET`; with no option but `px` it writes straight to the fake server's database."""
+        plain = not args and (not options or (options.keys() == {"px"} and type(options["px"]) is int))
+        if not plain or options.get("px", 1) <= 0 or self._server.config:
+            return await super().set(name, value, *args, **options)
+        return await self._trip(self._set_now, (name, value, options.get("px")))
+
+    def _trip(self, execute: Callable[[Any], Any], argument: Any) -> RoundTrip:
+        self._server.used()
+        return RoundTrip(self._loop, next(self._server.trips) / 2, execute, argument)
+
+    def _process(self, fields: list[bytes]) -> Any:
+        """Execute any command on the fake server, and return its reply, or the error that it is."""
+        socket = self._direct._sock
+        socket._process_command(fields)
+        return socket.responses.get_nowait()
+
+    def _get_now(self, name: Any) -> Any:
+        item = self._database._dict.get(self._encode(name))
+        if item is None or (item.expireat is not None and item.expireat < self._loop.env._now):
+            return None
+        if type(item.value) is not bytes:
+            raise redis.ResponseError("WRONGTYPE Operation against a key holding the wrong kind of value")
+        return self.get_encoder().decode(item.value) if self._decodes else item.value
+
+    def _set_now(self, argument: tuple[Any, Any, int | None]) -> bool:
+        name, value, px = argument
+        database, key = self._database, self._encode(name)
+        item = Item(self._encode(value))
+        if px is not None:
+            item.expireat = self._loop.env._now + px / 1000.0
+        database[key] = item
+        if database._watches or database._change_callbacks:
+            with self._server.lock:
+                database.notify_watch(key)
+        return True
+
