@@ -21,7 +21,7 @@ from cachesim.scenario import Scenario
 from cachesim.settings import Problem, ScenarioError
 from cachesim.traces import TraceError
 from cachesim.world.caches import Factory, Server, pattern_factory
-from cachesim.world.clients import Traffic, balance, writers
+from cachesim.world.clients import Traffic, addressed, writers
 from cachesim.world.database import SimDatabase
 from cachesim.world.loop import DeadlockError, SimLoop
 from cachesim.world.metrics import measure
@@ -122,16 +122,13 @@ class _Simulation:
             node = Node(index, loop=loop, redis=client, database=database, recorder=recorder, seed=int(seed))
             servers.append(Server(node, self.factory))
         try:
-            traffic = Traffic(
-                loop,
-                recorder,
-                servers,
-                times=scenario.arrivals.times(self._rng("arrivals")),
-                keys=scenario.keys.stream(self._rng("keys")),
-                nodes=balance(scenario.balance, scenario.nodes, self._rng("nodes")),
-                writes=writers(scenario.writes, self._rng("writes")),
-                duration=inf if scenario.duration is None else scenario.duration,
-            )
+            keys = scenario.keys.stream(self._rng("keys"))
+            keys, nodes = addressed(keys, scenario.balance, scenario.nodes, self._rng("nodes"))
+            times = scenario.arrivals.times(self._rng("arrivals"))
+            writes = writers(scenario.writes, self._rng("writes"))
+            end = inf if scenario.duration is None else scenario.duration
+            requests = zip(times, keys, nodes, writes, strict=False)
+            traffic = Traffic(loop, recorder, servers, requests=requests, duration=end)
             if self.progress is not None:
                 loop.call_soon(self._report, traffic, self.progress)
             await traffic.done

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from heapq import heappush
+from itertools import cycle, repeat, tee
 from zlib import crc32
 
 import numpy as np
@@ -14,35 +15,37 @@ from cachesim.world.database import CURRENT_REQUEST
 from cachesim.world.loop import ARRIVAL, SimLoop, SimulationError
 from cachesim.world.recorder import Recorder, Request
 
-__all__ = ["Traffic", "balance", "writers"]
+__all__ = ["Traffic", "addressed", "writers"]
 
 _BLOCK = 4096
 
 
-def writers(share: float, rng: np.random.Generator) -> Callable[[], bool]:
-    """Whether a request writes: each by itself, with the given probability."""
+def writers(share: float, rng: np.random.Generator) -> Iterator[bool]:
+    """Whether each request writes: each by itself, with the given probability."""
     if share == 0:
-        return lambda: False
-    stream = (number < share for block in iter(lambda: rng.random(_BLOCK).tolist(), None) for number in block)
-    return lambda: next(stream)
+        return repeat(False)
+    return (number < share for block in iter(lambda: rng.random(_BLOCK).tolist(), None) for number in block)
 
 
-def balance(how: str, nodes: int, rng: np.random.Generator) -> Callable[[str], int]:
-    """Which node a request for a key goes to: drawn uniformly, in turn, or by key."""
+def addressed(
+    keys: Iterator[str], how: str, nodes: int, rng: np.random.Generator
+) -> tuple[Iterator[str], Iterator[int]]:
+    """The keys, and the node that each request goes to: drawn uniformly, in turn, or by its key."""
     if nodes == 1:
-        return lambda key: 0
-    if how == "random":
-        stream = (node for block in iter(lambda: rng.integers(nodes, size=_BLOCK).tolist(), None) for node in block)
-        return lambda key: next(stream)
+        return keys, repeat(0)
     if how == "round-robin":
-        turns = (turn % nodes for turn in iter(int, 1))
-        return lambda key: next(turns)
-    return lambda key: crc32(key.encode()) % nodes
-
+        return keys, cycle(range(nodes))
+    if how == "key":
+        keys, copies = tee(keys)
+        return keys, (crc32(key.encode()) % nodes for key in copies)
+    return keys, (node for block in iter(lambda: rng.integers(nodes, size=_BLOCK).tolist(), None) for node in block)
 
 
 class Traffic:
-    """The requests of a run: each arrival asks one key of one node. It stands in the queue as the next arrival."""
+    """The requests of a run: each arrival asks one key of one node. It stands in the queue as the next arrival.
+
+    `requests` yields (arrival time, key, node, whether it writes).
+    """
 
     _cancelled = False
 
@@ -52,32 +55,29 @@ class Traffic:
         recorder: Recorder,
         servers: Sequence[Server],
         *,
-        times: Iterator[float],
-        keys: Iterator[str],
-        nodes: Callable[[str], int],
-        writes: Callable[[], bool],
+        requests: Iterator[tuple[float, str, int, bool]],
         duration: float,
     ) -> None:
         self._loop, self._recorder, self._servers = loop, recorder, servers
-        self._times, self._keys, self._nodes, self._writes = times, keys, nodes, writes
-        self._duration = duration
+        self._requests, self._duration = requests, duration
+        self._start = loop.starter()
+        self._open = recorder.open
         self._written = 0
-        self._key = ""
         self._last = 0.0
+        self._next = (0.0, "", 0, False)
         self.over = False
         self.done = loop.create_future()
         self._expect_next()
 
     def _expect_next(self) -> None:
         """Put the next arrival into the queue, if there is one; else give the open requests as long again."""
-        key = next(self._keys, None)
-        time = None if key is None else next(self._times, None)
-        if key is None or time is None:
+        arrival = next(self._requests, None)
+        if arrival is None:
             self._end(self._last)
-        elif time >= self._duration:
+        elif (time := arrival[0]) >= self._duration:
             self._end(self._duration)
         else:
-            self._key, self._last, loop = key, time, self._loop
+            self._next, self._last, loop = arrival, time, self._loop
             heappush(loop._queue, (time, ARRIVAL, next(loop._next_id), self))
 
     def _end(self, end: float) -> None:
@@ -87,18 +87,15 @@ class Traffic:
         self._settle()
 
     def _settle(self, anyhow: bool = False) -> None:
-        if (anyhow or not self._recorder.open) and not self.done.done():
+        if (anyhow or not self._open) and not self.done.done():
             self.done.set_result(None)
 
     def fire(self) -> None:
         """A request arrives."""
-        key = self._key
-        node = self._nodes(key)
-        reads = not self._writes()
-        request = Request(self._loop.env._now, key, node, reads)
-        self._recorder.open[request] = None
-        server = self._servers[node]
-        self._loop.start(self._read(request, server) if reads else self._write(request, server))
+        time, key, node, writes = self._next
+        request = Request(time, key, node, writes)
+        self._open[request] = None
+        self._start((self._write if writes else self._read)(request, self._servers[node]))
         self._expect_next()
 
     async def _read(self, request: Request, server: Server) -> None:
@@ -127,5 +124,5 @@ class Traffic:
     def _failed(self, request: Request, error: BaseException) -> None:
         if isinstance(error, SimulationError) and not self.done.done():
             self.done.set_exception(error)  # not an outcome: the code asks for what a simulation has not
-        if request in self._recorder.open:
+        if request in self._open:
             self._recorder.failed(request, error)

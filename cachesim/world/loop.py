@@ -18,10 +18,11 @@ import sys
 import weakref
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
+from functools import partial
 from heapq import heapify, heappop, heappush
 from math import inf
-from types import CoroutineType
-from typing import Any, NoReturn, Protocol, TypeVar
+from types import BuiltinFunctionType, CoroutineType
+from typing import Any, NoReturn, TypeVar
 
 import simpy
 from simpy.events import NORMAL
@@ -43,18 +44,33 @@ class DeadlockError(SimulationError):
     """Nothing is left to happen, but tasks still wait; the message names them and where they wait."""
 
 
-class Runnable(Protocol):
-    """What the loop can run in a turn: an `asyncio.Handle`, or a `Pending` whose task is to wake."""
+class Callback(asyncio.Handle):
+    """What `call_soon` returns; calling it runs it, unless it was cancelled."""
 
-    def _run(self) -> None: ...
+    def __call__(self) -> None:
+        if not self._cancelled:  # type: ignore[attr-defined]
+            self._run()  # type: ignore[attr-defined]
 
 
 class Timer(asyncio.TimerHandle):
-    """A `call_later` in the queue."""
+    """What `call_later` returns; it stands in the queue, or among the callbacks when it is due at once."""
 
-    def fire(self) -> None:
-        """Run the callback: its time has come."""
-        self._run()  # type: ignore[attr-defined]
+    def __call__(self) -> None:
+        if not self._cancelled:  # type: ignore[attr-defined]
+            self._run()  # type: ignore[attr-defined]
+
+    fire = __call__
+
+
+_PEERS = "use `node.redis` and `node.database`, or a stand-in for the peer"
+_DIRECTLY = "call the function directly, or stand for its time with `await asyncio.sleep(...)`"
+
+
+def _refuse(what: str, instead: str) -> Any:
+    def refuse(self: SimLoop, *args: object, **options: object) -> NoReturn:
+        raise SimulationError(f"a simulation has no real {what}; {instead}")
+
+    return refuse
 
 
 class SimLoop(asyncio.AbstractEventLoop):
@@ -72,13 +88,13 @@ class SimLoop(asyncio.AbstractEventLoop):
     """
 
     def __init__(
-        self, env: simpy.Environment, choose: Callable[[Sequence[Runnable]], int] | None = None
+        self, env: simpy.Environment, choose: Callable[[Sequence[Callable[[], object]]], int] | None = None
     ) -> None:
         self.env = env
         self._queue: list[Any] = env._queue
         self._next_id = env._eid
         self._choose = choose
-        self._ready: deque[Any] = deque()
+        self._ready: deque[Callable[[], object]] = deque()
         self._due_at_once: list[Timer] = []
         self._cancelled_timers = 0
         self._running = self._stopping = self._closed = self._debug = False
@@ -109,7 +125,9 @@ class SimLoop(asyncio.AbstractEventLoop):
         finally:
             task.remove_done_callback(self._stop_for)
         if not task.done():
-            raise RuntimeError("the loop was stopped before the future was done") if self._stopping else self._deadlock()
+            raise (
+                RuntimeError("the loop was stopped before the future was done") if self._stopping else self._deadlock()
+            )
         return task.result()
 
     def run(self, until: float = inf) -> None:
@@ -138,10 +156,14 @@ class SimLoop(asyncio.AbstractEventLoop):
 
     def _work(self, until: float) -> None:
         """The heart: take what is due, else a turn, else the next event in time."""
-        env, queue, ready = self.env, self._queue, self._ready
+        env, queue, ready, at_once = self.env, self._queue, self._ready, self._due_at_once
         while not self._stopping:
-            if (ready or self._due_at_once) and not (queue and queue[0][0] <= env._now and queue[0][1] < ARRIVAL):
-                self._turn()
+            if (ready or at_once) and not (queue and queue[0][0] <= env._now and queue[0][1] < ARRIVAL):
+                if self._choose is None and not at_once:
+                    for _ in range(len(ready)):
+                        ready.popleft()()
+                else:
+                    self._unusual_turn()
                 continue
             if not queue:
                 return
@@ -160,22 +182,19 @@ class SimLoop(asyncio.AbstractEventLoop):
                 env._now = time
                 event.fire()
 
-    def _turn(self) -> None:
+    def _unusual_turn(self) -> None:
+        """A turn with timers that are due as soon as they are set, or one callback that `choose` picks."""
         ready = self._ready
-        if self._due_at_once:
-            ready.extend(self._due_at_once)
-            self._due_at_once.clear()
+        ready.extend(self._due_at_once)
+        self._due_at_once.clear()
         if self._choose is None:
             for _ in range(len(ready)):
-                entry = ready.popleft()
-                if not entry._cancelled:
-                    entry._run()
+                ready.popleft()()
         else:
             index = self._choose(ready) if len(ready) > 1 else 0
-            entry = ready[index]
+            callback = ready[index]
             del ready[index]
-            if not entry._cancelled:
-                entry._run()
+            callback()
 
     def _busy(self) -> bool:
         """Whether something else is to run at this instant before a task that wakes now."""
@@ -216,7 +235,13 @@ class SimLoop(asyncio.AbstractEventLoop):
     def call_soon(self, callback: Any, *args: Any, context: contextvars.Context | None = None) -> Any:
         if callback is self._note_task:  # bookkeeping, not a step of anybody's program
             return callback(*args)
-        handle = asyncio.Handle(callback, args, self, context)
+        kind = type(callback)
+        if kind.__name__ == "TaskStepMethWrapper" or (
+            kind is BuiltinFunctionType and callback.__name__ == "task_wakeup"
+        ):  # a task, in C, asks for its next step: it needs no handle and lets no error out
+            self._ready.append(partial(context.run, callback, *args))  # type: ignore[union-attr]
+            return None
+        handle = Callback(callback, args, self, context)
         self._ready.append(handle)
         return handle
 
@@ -308,14 +333,14 @@ class SimLoop(asyncio.AbstractEventLoop):
         task.add_done_callback(self._note_task)
         return task
 
-    def start(self, coro: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
-        """Begin a task of the simulator's own, whose errors it handles itself; call it when no callback is ready.
+    def starter(self) -> Callable[[Coroutine[Any, Any, Any]], object]:
+        """What begins tasks of the simulator's own, whose errors it handles itself, when no callback is ready.
 
-        From Python 3.12 on its first step runs at once, which nobody can tell from the next turn.
+        From Python 3.12 on their first step runs at once, which nobody can tell from the next turn.
         """
         if _EAGER and self._choose is None:
-            return asyncio.Task(coro, loop=self, eager_start=True)  # type: ignore[call-arg,unused-ignore]
-        return asyncio.Task(coro, loop=self)
+            return partial(asyncio.Task, loop=self, eager_start=True)
+        return partial(asyncio.Task, loop=self)
 
     def set_task_factory(self, factory: Any) -> None:
         self._task_factory = factory
@@ -362,6 +387,19 @@ class SimLoop(asyncio.AbstractEventLoop):
     def set_debug(self, enabled: bool) -> None:
         self._debug = enabled
 
+    # What needs the real world
+
+    getaddrinfo = getnameinfo = create_connection = create_server = _refuse("sockets", _PEERS)
+    create_unix_connection = create_unix_server = create_datagram_endpoint = _refuse("sockets", _PEERS)
+    connect_accepted_socket = start_tls = sendfile = _refuse("sockets", _PEERS)
+    connect_read_pipe = connect_write_pipe = _refuse("pipes", _PEERS)
+    add_reader = remove_reader = add_writer = remove_writer = _refuse("sockets", _PEERS)
+    sock_recv = sock_recv_into = sock_recvfrom = sock_recvfrom_into = _refuse("sockets", _PEERS)
+    sock_sendall = sock_sendto = sock_sendfile = sock_connect = sock_accept = _refuse("sockets", _PEERS)
+    run_in_executor = set_default_executor = _refuse("threads", _DIRECTLY)
+    subprocess_exec = subprocess_shell = _refuse("subprocesses", _DIRECTLY)
+    add_signal_handler = remove_signal_handler = _refuse("signals", _DIRECTLY)
+
     # Async generators
 
     def _finalize(self, generator: AsyncGenerator[Any, Any]) -> None:
@@ -387,33 +425,3 @@ def _where(coroutine: Any) -> str:
         place = f"{code.co_filename.rsplit('/', 1)[-1]}:{coroutine.cr_frame.f_lineno} in {code.co_qualname}"
         coroutine = coroutine.cr_await
     return place
-
-
-_REAL_THREADS = "call the function directly, or stand for its time with `await asyncio.sleep(...)`"
-_REAL_NETWORK = "use `node.redis` and `node.database`, or a stand-in for the peer"
-_UNAVAILABLE = {
-    "threads": (("run_in_executor", "set_default_executor"), _REAL_THREADS),
-    "subprocesses": (("subprocess_exec", "subprocess_shell"), _REAL_THREADS),
-    "signals": (("add_signal_handler", "remove_signal_handler"), "raise the signal's effect as an event of the world"),
-    "sockets": (
-        (
-            "getaddrinfo getnameinfo create_connection create_server create_unix_connection create_unix_server "
-            "create_datagram_endpoint connect_accepted_socket connect_read_pipe connect_write_pipe start_tls sendfile "
-            "add_reader remove_reader add_writer remove_writer sock_recv sock_recv_into sock_recvfrom "
-            "sock_recvfrom_into sock_sendall sock_sendto sock_connect sock_accept sock_sendfile"
-        ).split(),
-        _REAL_NETWORK,
-    ),
-}
-
-
-def _refuse(name: str, what: str, instead: str) -> Callable[..., NoReturn]:
-    def refuse(self: SimLoop, *args: object, **options: object) -> NoReturn:
-        raise SimulationError(f"{name}: a simulation has no real {what}; {instead}")
-
-    return refuse
-
-
-for _what, (_names, _instead) in _UNAVAILABLE.items():
-    for _name in _names:
-        setattr(SimLoop, _name, _refuse(_name, _what, _instead))

@@ -50,11 +50,18 @@ class Node:
         self.database = NodeDatabase(database, index)
         self.rng = random.Random(seed)
         self.clock = loop.time
-        self._place = f"node {index}"
-        self._recorder = recorder
+        self.observe = Observer(index, recorder)
 
-    def observe(self, event: Event) -> None:
-        """Told by a cache what it does that cannot be seen from outside: stale serves, causes of loads, entries."""
+
+class Observer:
+    """Is told by a cache what cannot be seen from outside: stale serves, causes of loads, values held in process."""
+
+    def __init__(self, node: int, recorder: Recorder) -> None:
+        self._place, self._recorder = f"node {node}", recorder
+        held = ("stored", "expired", "deleted", "evicted") if recorder.keeps_tables else ()
+        self.kinds = frozenset(("stale", "early", "refresh", *held))
+
+    def __call__(self, event: Event) -> None:
         if event.kind == "stored":
             self._recorder.stored(self._place, event.key, event.expires)
         elif event.kind in ("expired", "deleted", "evicted"):

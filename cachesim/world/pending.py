@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextvars
 from collections.abc import Callable, Generator
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from cachesim.world.loop import SimLoop
 
-__all__ = ["Pending", "Sleep"]
+__all__ = ["Pending"]
 
 
 class Pending:
@@ -20,17 +21,13 @@ class Pending:
     nothing else is due at that instant, else in the next turn, so that nobody can tell the short cut from a future.
     """
 
-    __slots__ = ("_asyncio_future_blocking", "_cancelled", "_context", "_done", "_error", "_loop", "_value", "_wake")
-
-    def __init__(self, loop: SimLoop) -> None:
-        self._asyncio_future_blocking = False
-        self._loop = loop
-        self._wake: Callable[[Pending], object] | None = None
-        self._context: contextvars.Context | None = None
-        self._done = False
-        self._cancelled = False
-        self._value: Any = None
-        self._error: BaseException | None = None
+    _asyncio_future_blocking = False
+    _cancelled = False
+    _done = False
+    _wake: Callable[[], object] | None = None
+    _value: Any = None
+    _error: BaseException | None = None
+    _loop: SimLoop
 
     def fire(self) -> None:
         """What happens when the queue reaches this operation."""
@@ -41,16 +38,14 @@ class Pending:
         if self._done:  # its task was cancelled and has gone
             return
         self._done = True
-        if self._wake is not None:
+        wake = self._wake
+        if wake is not None:
+            self._wake = None  # it holds this object: a cycle for each operation would keep the garbage collector busy
             loop = self._loop
             if loop._busy():
-                loop._ready.append(self)
+                loop._ready.append(wake)
             else:
-                self._run()
-
-    def _run(self) -> None:
-        assert self._context is not None
-        self._context.run(self._wake, self)  # type: ignore[arg-type]
+                wake()
 
     # What a task asks of the future that it awaits.
 
@@ -64,7 +59,7 @@ class Pending:
         return self._loop
 
     def add_done_callback(self, wake: Callable[[Pending], object], *, context: contextvars.Context) -> None:
-        self._wake, self._context = wake, context
+        self._wake = partial(context.run, wake, self)
 
     def result(self) -> Any:
         if self._error is not None:
@@ -73,27 +68,10 @@ class Pending:
 
     def cancel(self, msg: str | None = None) -> bool:
         """The task that awaits is cancelled; the operation itself goes on unless a subclass stops it."""
-        if self._done:
+        if self._done or self._wake is None:
             return False
         self._done = True
         self._error = asyncio.CancelledError() if msg is None else asyncio.CancelledError(msg)
-        self._loop._ready.append(self)
+        self._loop._ready.append(self._wake)
+        self._wake = None
         return True
-
-
-class Sleep(Pending):
-    """`asyncio.sleep`, without the future and the handle."""
-
-    __slots__ = ()
-
-    def __init__(self, loop: SimLoop, delay: float) -> None:
-        super().__init__(loop)
-        loop._push(delay, self)
-
-    def fire(self) -> None:
-        self._finish()
-
-    def cancel(self, msg: str | None = None) -> bool:
-        self._cancelled = True
-        self._loop._timer_handle_cancelled(self)
-        return super().cancel(msg)

@@ -20,7 +20,6 @@ import simpy
 
 __all__ = ["Entry", "Load", "Outcome", "Recorder", "Request", "Totals"]
 
-_BLOCK = 1 << 15
 LATENCY_EDGES = np.array([1e-7 * 1.01**k for k in range(3200)])
 """Bounds in seconds of the latency histogram: 100 ns to 10^6 s, each 1 % above the last."""
 
@@ -37,28 +36,29 @@ class Outcome(IntEnum):
     write = 6
 
 
+_HIT, _STALE_HIT, _DELAYED_HIT, _MISS, _EARLY, _ERROR, _WRITE = map(int, Outcome)
+
+
 class Request:
     """A request on its way: what it asks, when it arrived (s), at which node, and what it has caused so far."""
 
-    __slots__ = ("cause", "key", "load", "node", "reads", "stale", "time")
+    has_loaded = False
+    stale = False
+    cause = "miss"
 
-    def __init__(self, time: float, key: str, node: int, reads: bool) -> None:
-        self.time, self.key, self.node, self.reads = time, key, node, reads
-        self.load: Load | None = None
-        self.stale = False
-        self.cause = "miss"
+    def __init__(self, time: float, key: str, node: int, writes: bool) -> None:
+        self.time, self.key, self.node, self.writes = time, key, node, writes
 
 
 class Load:
     """One key asked of the database, from issue to end (s; NaN until known)."""
 
-    __slots__ = ("cause", "end", "key", "node", "number", "request", "service_start", "start", "status")
+    service_start = end = nan
+    status = "in flight"
 
     def __init__(self, number: int, key: str, node: int, start: float, request: Request | None) -> None:
         self.number, self.key, self.node, self.start, self.request = number, key, node, start, request
         self.cause = "miss" if request is None else request.cause
-        self.service_start = self.end = nan
-        self.status = "in flight"
 
 
 @dataclass(slots=True)
@@ -104,22 +104,29 @@ _LOAD_FORMATS = ("f8", "f8", "f8", "O", "i4", "O", "O")
 
 
 class _Rows:
-    """Rows on their way to becoming columns, and the hash of all that passed."""
+    """Rows on their way to becoming columns, and the hash of all that passed.
+
+    They wait in one flat list: a tuple for each would keep the garbage collector busy.
+    """
 
     def __init__(self, formats: tuple[str, ...], keep: bool) -> None:
-        self.rows: list[tuple[Any, ...]] = []
+        self.waiting: list[Any] = []
+        self.block = 4096 * len(formats)
         self._formats, self._keep = formats, keep
         self._blocks: list[list[Any]] = []
         self._hash = hashlib.sha256()
 
     def flush(self) -> list[Any]:
-        """The rows since the last flush, as columns."""
-        columns = [np.array(c, f) for c, f in zip(zip(*self.rows, strict=True), self._formats, strict=True)]
-        if not self._keep:
-            self._digest(self.rows)
-        elif columns:
+        """The rows since the last flush, as columns; none when there were none."""
+        waiting, formats = self.waiting, self._formats
+        if not waiting:
+            return []
+        columns = [np.array(waiting[i :: len(formats)], format) for i, format in enumerate(formats)]
+        if self._keep:
             self._blocks.append(columns)
-        self.rows.clear()
+        else:
+            self._digest(zip(*[iter(waiting)] * len(formats), strict=True))
+        waiting.clear()
         return columns
 
     def _digest(self, rows: Iterable[tuple[Any, ...]]) -> None:
@@ -152,12 +159,12 @@ class Recorder:
         self.writes: dict[int, tuple[int, float]] = {}
         self.errors: dict[str, tuple[int, str]] = {}
         self._env = env
-        self._start, self._end, self._tables = start, end, tables
+        self._start, self._end, self.keeps_tables = start, end, tables
         self._requests = _Rows(_REQUEST_FORMATS, tables)
         self._loads = _Rows(_LOAD_FORMATS, tables)
-        self._entries: dict[tuple[str, str], Entry] = {}
-        self._ended_entries: list[Entry] = []
+        self._ledger: list[Any] = []  # flat: time, place, key, expires, what happened
         self._recent: dict[int, Load] = {}
+        self._most_recent = 4096
         self._in_flight: dict[str, list[int]] = {}
         self._numbers = 0
 
@@ -167,20 +174,31 @@ class Recorder:
         """A read was answered with `value`."""
         load, version, ended = None, None, -inf
         if type(value) is dict:
-            if type(value.get("version")) is int and type(value.get("load")) is int:  # a row of the database
-                version, load = value["version"], self._recent.get(value["load"])
-                ended = -inf if load is None else load.end
+            version, number = value.get("version"), value.get("load")
+            if type(version) is int and type(number) is int:  # a row of the database
+                load = self._recent.get(number)
+                if load is not None:
+                    ended = load.end
             elif type(value.get("write")) is int and value["write"] in self.writes:
                 version, ended = self.writes[value["write"]]
+            else:
+                version = None
         if load is not None and load.request is request:
-            outcome = Outcome.early if load.cause == "early" else Outcome.miss
-        elif version is None and request.load is not None:
-            outcome = Outcome.miss  # the value does not say where it came from, but this request has loaded
+            outcome = _EARLY if load.cause == "early" else _MISS
+        elif version is None and request.has_loaded:
+            outcome = _MISS  # the value does not say where it came from, but this request has loaded
         elif ended > request.time:
-            outcome = Outcome.delayed_hit
+            outcome = _DELAYED_HIT
         else:
-            outcome = Outcome.stale_hit if request.stale else Outcome.hit
-        self._close(request, outcome, *self._judged(request, version))
+            outcome = _STALE_HIT if request.stale else _HIT
+        staleness, lag = 0.0, 0.0
+        if version is None:
+            staleness = lag = nan
+        elif request.key in self.commits:
+            commits = self.commits[request.key]
+            lag = float(max(0, bisect_right(commits, request.time) - version))
+            staleness = request.time - commits[version] if lag else 0.0
+        self._close(request, outcome, staleness, lag)
 
     def failed(self, request: Request, error: BaseException | None) -> None:
         """A request ended in an error, or (None) had no outcome in time."""
@@ -188,33 +206,21 @@ class Recorder:
             name = "no outcome in time" if error is None else type(error).__name__
             count, example = self.errors.get(name, (0, str(error or "")))
             self.errors[name] = count + 1, example
-        self._close(request, Outcome.error, nan, nan)
+        self._close(request, _ERROR, nan, nan)
 
     def written(self, request: Request) -> None:
         """A write succeeded."""
-        self._close(request, Outcome.write, nan, nan)
+        self._close(request, _WRITE, nan, nan)
 
-    def _judged(self, request: Request, version: int | None) -> tuple[float, float]:
-        """Staleness and version lag of a served version against what was committed when the request arrived."""
-        if version is None:
-            return nan, nan
-        commits = self.commits.get(request.key)
-        if commits is None:
-            return 0.0, 0.0
-        lag = bisect_right(commits, request.time) - version
-        return (request.time - commits[version], float(lag)) if lag > 0 else (0.0, 0.0)
-
-    def _close(self, request: Request, outcome: Outcome, staleness: float, lag: float) -> None:
+    def _close(self, request: Request, outcome: int, staleness: float, lag: float) -> None:
         del self.open[request]
-        if request.time < self._start:
-            return
-        if request.reads:
-            self.totals.reads += 1
-        rows = self._requests.rows
-        latency = self._env._now - request.time
-        rows.append((request.time, request.key, request.node, int(outcome), latency, 1, staleness, lag))
-        if len(rows) >= _BLOCK:
-            self._count_requests()
+        time = request.time
+        if time >= self._start:
+            self.totals.reads += not request.writes
+            rows, now = self._requests, self._env._now
+            rows.waiting += (time, request.key, request.node, outcome, now - time, 1, staleness, lag)
+            if len(rows.waiting) >= rows.block:
+                self._count_requests()
 
     def _count_requests(self) -> None:
         columns = self._requests.flush()
@@ -233,13 +239,12 @@ class Recorder:
             totals.stale_reads += int((lags[judged] > 0).sum())
             totals.staleness_sums.append(fsum(staleness[judged].tolist()))
             totals.staleness_max = float(np.fmax(totals.staleness_max, staleness[judged].max()))
-        if len(self._recent) > _BLOCK:
-            self._forget_old_loads()
 
     def _forget_old_loads(self) -> None:
         """A value from a load that ended before every open request arrived is a hit to all of them."""
         oldest = min((request.time for request in self.open), default=inf)
         self._recent = {n: load for n, load in self._recent.items() if not load.end <= oldest}
+        self._most_recent = 2 * len(self._recent) + 4096
 
     # Loads
 
@@ -247,9 +252,11 @@ class Recorder:
         """A key is asked of the database."""
         self._numbers += 1
         now = self._env._now
+        if len(self._recent) > self._most_recent:
+            self._forget_old_loads()
         load = self._recent[self._numbers] = Load(self._numbers, key, node, now, request)
         if request is not None:
-            request.load = load
+            request.has_loaded = True
         if now >= self._start:
             totals = self.totals
             totals.loads[load.cause] += 1
@@ -257,7 +264,8 @@ class Recorder:
             episode[0] += 1
             episode[1] += 1
             totals.loads_in_flight += 1
-            totals.peak_loads_in_flight = max(totals.peak_loads_in_flight, totals.loads_in_flight)
+            if totals.loads_in_flight > totals.peak_loads_in_flight:
+                totals.peak_loads_in_flight = totals.loads_in_flight
         return load
 
     def load_ended(self, load: Load, status: str) -> None:
@@ -273,10 +281,10 @@ class Recorder:
         self._load_row(load)
 
     def _load_row(self, load: Load) -> None:
-        rows = self._loads.rows
-        rows.append((load.start, load.service_start, load.end, load.key, load.node, load.cause, load.status))
-        if len(rows) >= _BLOCK:
-            self._loads.flush()
+        rows = self._loads
+        rows.waiting += (load.start, load.service_start, load.end, load.key, load.node, load.cause, load.status)
+        if len(rows.waiting) >= rows.block:
+            rows.flush()
 
     def _episode_ended(self, size: int) -> None:
         totals = self.totals
@@ -291,6 +299,9 @@ class Recorder:
         if issued >= self._start:
             self.totals.queries += 1
             self.totals.query_waits += started - issued
+            if ended <= self._end:
+                self.totals.busy += ended - started
+                return
         self.totals.busy += max(0.0, min(ended, self._end) - max(started, self._start))
 
     def redis_used(self, commands: int) -> None:
@@ -309,23 +320,13 @@ class Recorder:
 
     def stored(self, place: str, key: str, expires: float) -> None:
         """A cache holds a value from now on, at most until `expires`."""
-        if self._tables:
-            now = self._env._now
-            current = self._entries.get((place, key))
-            if current is not None and current.stored == now:
-                current.expires = expires  # two steps of one command
-                return
-            self.dropped(place, key, "replaced")
-            self._entries[place, key] = Entry(key, place, now, expires)
+        if self.keeps_tables:
+            self._ledger += (self._env._now, place, key, expires, "stored")
 
     def dropped(self, place: str, key: str, reason: str) -> None:
-        """A value has left a cache: expired (at its own time), deleted, evicted or replaced."""
-        entry = self._entries.pop((place, key), None)
-        if entry is not None:
-            now = self._env._now
-            entry.ended, entry.reason = (entry.expires, "expired") if entry.expires < now else (now, reason)
-            if entry.stored >= self._start:
-                self._ended_entries.append(entry)
+        """A value has left a cache: expired (at its own time), deleted or evicted."""
+        if self.keeps_tables:
+            self._ledger += (self._env._now, place, key, nan, reason)
 
     # The end
 
@@ -348,12 +349,6 @@ class Recorder:
         for _, size in self._in_flight.values():
             self._episode_ended(size)
         self._in_flight.clear()
-        for place, key in list(self._entries):
-            entry = self._entries[place, key]
-            if entry.expires < self._env._now:
-                self.dropped(place, key, "expired")
-            elif entry.stored >= self._start:
-                self._ended_entries.append(entry)
         self._count_requests()
         self._loads.flush()
 
@@ -372,5 +367,28 @@ class Recorder:
         return dict(zip(names, self._loads.columns(), strict=True))
 
     def entries(self) -> list[Entry]:
-        """Every entry stored, in order of its end; those that lasted come last."""
-        return self._ended_entries
+        """Every value stored since the warm-up, in order of its end; those that lasted come last."""
+        held: dict[tuple[str, str], Entry] = {}
+        ended: list[Entry] = []
+
+        def end(entry: Entry | None, now: float, reason: str) -> None:
+            if entry is not None and entry.stored >= self._start:
+                entry.ended, entry.reason = (entry.expires, "expired") if entry.expires < now else (now, reason)
+                ended.append(entry)
+
+        for now, place, key, expires, reason in zip(*[iter(self._ledger)] * 5, strict=True):
+            entry = held.get((place, key))
+            if reason != "stored":
+                end(held.pop((place, key), None), now, reason)
+            elif entry is not None and entry.stored == now:
+                entry.expires = expires  # two steps of one command
+            else:
+                end(entry, now, "replaced")
+                held[place, key] = Entry(key, place, now, expires)
+        lasting = []
+        for entry in held.values():
+            if entry.expires < self._env._now:
+                end(entry, self._env._now, "expired")
+            elif entry.stored >= self._start:
+                lasting.append(entry)
+        return sorted(ended, key=lambda entry: entry.ended) + lasting

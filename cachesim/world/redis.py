@@ -16,17 +16,17 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
+from heapq import heappush
 from math import inf, isfinite
 from typing import Any
 
 import numpy as np
 import redis.asyncio
-import simpy
 from fakeredis import FakeServer
 from fakeredis._core._database import Database, Item
-from fakeredis.aioredis import FakeAsyncRedisConnection, FakeAsyncRedisMixin, FakeReader, FakeWriter
-from fakeredis.aioredis import AsyncFakeSocket
+from fakeredis.aioredis import AsyncFakeSocket, FakeAsyncRedisConnection, FakeAsyncRedisMixin, FakeReader, FakeWriter
 from pydantic import field_validator
+from simpy.events import NORMAL
 
 from cachesim.settings import Setting
 from cachesim.world.latency import Constant, Latency
@@ -62,25 +62,26 @@ class RoundTrip(Pending):
     It is executed even if its caller has gone meanwhile: it was already on the wire.
     """
 
-    __slots__ = ("_argument", "_execute", "_half")
+    _executed = False
 
     def __init__(self, loop: SimLoop, half: float, execute: Callable[[Any], Any], argument: Any) -> None:
-        super().__init__(loop)
-        self._half, self._execute, self._argument = half, execute, argument
-        loop._push(half, self)
+        self._loop, self._half, self._execute, self._argument = loop, half, execute, argument
+        heappush(loop._queue, (loop.env._now + half, NORMAL, next(loop._next_id), self))
 
     def fire(self) -> None:
-        if self._execute is None:
+        if self._executed:
             self._finish()
             return
+        self._executed = True
         try:
-            value, error = self._execute(self._argument), None
-        except Exception as raised:
-            value, error = None, raised
-        if not self._done:
-            self._value, self._error = value, error
-        self._execute = None  # type: ignore[assignment]
-        self._loop._push(self._half, self)
+            value = self._execute(self._argument)
+        except Exception as error:
+            if not self._done:
+                self._error = error
+        else:
+            self._value = value
+        loop = self._loop
+        heappush(loop._queue, (loop.env._now + self._half, NORMAL, next(loop._next_id), self))
 
 
 class _LedgerDatabase(Database):
@@ -114,10 +115,6 @@ class SimServer(FakeServer):
         self.trips: Iterator[float] = (trip if isinstance(trip, Latency) else Constant(trip)).draws(rng)
         self.dbs = defaultdict(lambda: _LedgerDatabase(self))
 
-    def used(self, commands: int = 1) -> None:
-        """Count a round trip with that many commands."""
-        self.recorder.redis_used(commands)
-
 
 class _DelayedSocket(AsyncFakeSocket):
     """The server's end of a connection: what it receives and what it answers arrives half a round trip late."""
@@ -126,6 +123,7 @@ class _DelayedSocket(AsyncFakeSocket):
 
     def __init__(self, server: SimServer, *args: Any, **options: Any) -> None:
         super().__init__(server, *args, **options)
+        self._world = server
         self._arrives = {self._receive: 0.0, self._answer: 0.0}
 
     def sendall(self, data: Any) -> None:
@@ -145,26 +143,31 @@ class _DelayedSocket(AsyncFakeSocket):
         if self.handshaking or self._server is None:
             step(content)
             return
-        env: simpy.Environment = self._server.env
-        at = max(self._arrives[step], env.now + next(self._server.trips) / 2)  # a connection keeps its order
+        world = self._world
+        at = max(self._arrives[step], world.env.now + next(world.trips) / 2)  # a connection keeps its order
         self._arrives[step] = at
-        self._server.loop.call_at(at, step, content)
+        world.loop.call_at(at, step, content)
 
 
 class _DelayedConnection(FakeAsyncRedisConnection):
     """A stock connection over a `_DelayedSocket`."""
 
+    _server: SimServer
+    _sock: _DelayedSocket | None
+
     async def _connect(self) -> None:
-        self._sock = _DelayedSocket(self._server, self.db, client_class=self._client_class, client_info=self._client_info)
+        options = {"client_class": self._client_class, "client_info": self._client_info}
+        self._sock = _DelayedSocket(self._server, self.db, **options)
         self._reader, self._writer = FakeReader(self._sock), FakeWriter(self._sock)
 
     async def on_connect_check_health(self, check_health: bool = True) -> None:
         await super().on_connect_check_health(check_health)
+        assert self._sock is not None
         self._sock.handshaking = False
 
     async def send_packed_command(self, command: Any, check_health: bool = True) -> None:
         if self._sock is not None and not self._sock.handshaking:
-            self._server.used(command.count(b"*") if isinstance(command, bytes) else len(command))
+            self._server.recorder.redis_used(command.count(b"*") if isinstance(command, bytes) else len(command))
         await super().send_packed_command(command, check_health)
 
 
@@ -215,7 +218,7 @@ class SimRedis(FakeAsyncRedisMixin, redis.asyncio.Redis):
         return await self._trip(self._set_now, (name, value, options.get("px")))
 
     def _trip(self, execute: Callable[[Any], Any], argument: Any) -> RoundTrip:
-        self._server.used()
+        self._server.recorder.redis_used(1)
         return RoundTrip(self._loop, next(self._server.trips) / 2, execute, argument)
 
     def _process(self, fields: list[bytes]) -> Any:
@@ -225,7 +228,7 @@ class SimRedis(FakeAsyncRedisMixin, redis.asyncio.Redis):
         return socket.responses.get_nowait()
 
     def _get_now(self, name: Any) -> Any:
-        item = self._database._dict.get(self._encode(name))
+        item = self._database._dict.get(name.encode() if type(name) is str else self._encode(name))
         if item is None or (item.expireat is not None and item.expireat < self._loop.env._now):
             return None
         if type(item.value) is not bytes:
@@ -243,4 +246,3 @@ class SimRedis(FakeAsyncRedisMixin, redis.asyncio.Redis):
             with self._server.lock:
                 database.notify_watch(key)
         return True
-
