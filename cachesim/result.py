@@ -1,4 +1,4 @@
-"""What came out of a run: metrics, tables, a digest. Times in seconds; tables are pandas frames, made when asked for."""
+"""What came out of a run: metrics, tables, a digest. Times are in seconds; tables are pandas frames, made when asked."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class Result:
         import pandas as pd
 
         tables = self._kept()
-        outcome = pd.Categorical.from_codes(tables.requests["outcome"], categories=list(tables.outcomes))
+        outcome = pd.Categorical.from_codes(tables.requests["outcome"], categories=pd.Index(tables.outcomes))
         return pd.DataFrame({**tables.requests, "outcome": outcome})
 
     @cached_property

@@ -11,15 +11,15 @@ from __future__ import annotations
 import gzip
 import lzma
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 
 __all__ = ["TraceError", "read_keys", "read_times"]
 
-_OPEN: dict[str, Callable[[Path], IO[Any]]] = {".xz": lzma.open, ".gz": gzip.open}
+_OPEN: dict[str, Any] = {".xz": lzma.open, ".gz": gzip.open}
 _RECORD = np.dtype(">u4")
 _BLOCK = 1 << 16
 
@@ -32,7 +32,7 @@ def _blocks(path: Path) -> Iterator[bytes]:
     """The file's bytes, decompressed, in blocks; raises `TraceError` when there are none."""
     empty = True
     try:
-        with _OPEN.get(path.suffix, lambda path: path.open("rb"))(path) as file:
+        with _OPEN.get(path.suffix, open)(path, "rb") as file:
             while block := file.read(_BLOCK * _RECORD.itemsize):
                 empty = False
                 yield block

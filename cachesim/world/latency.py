@@ -40,6 +40,10 @@ class Latency(Family):
             yield from self.sample(rng, _BLOCK)
 
 
+def _floats(times: np.ndarray[tuple[int], np.dtype[np.float64]]) -> list[float]:
+    return list(times.tolist())
+
+
 class Constant(Latency):
     """Always `value` seconds."""
 
@@ -58,7 +62,7 @@ class Exponential(Latency):
     mean: Positive = Field(kw_only=False)
 
     def sample(self, rng: np.random.Generator, n: int) -> list[float]:
-        return (rng.standard_exponential(n) * self.mean).tolist()
+        return _floats(rng.standard_exponential(n) * self.mean)
 
 
 class Erlang(Latency):
@@ -68,7 +72,7 @@ class Erlang(Latency):
     k: Count
 
     def sample(self, rng: np.random.Generator, n: int) -> list[float]:
-        return (rng.standard_exponential((n, self.k)).sum(axis=1) * (self.mean / self.k)).tolist()
+        return _floats(rng.standard_exponential((n, self.k)).sum(axis=1) * (self.mean / self.k))
 
 
 class LogNormal(Latency):
@@ -96,7 +100,7 @@ class Uniform(Latency):
         return self
 
     def sample(self, rng: np.random.Generator, n: int) -> list[float]:
-        return (self.low + (self.high - self.low) * rng.random(n)).tolist()
+        return _floats(self.low + (self.high - self.low) * rng.random(n))
 
 
 class Empirical(Latency):

@@ -22,7 +22,7 @@ from functools import partial
 from heapq import heapify, heappop, heappush
 from math import inf
 from types import BuiltinFunctionType, CoroutineType
-from typing import Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import simpy
 from simpy.events import NORMAL
@@ -32,6 +32,11 @@ from cachesim.world.clock import SimulationError, simulated_time
 __all__ = ["ARRIVAL", "DeadlockError", "SimLoop", "SimulationError"]
 
 T = TypeVar("T")
+
+if TYPE_CHECKING:  # its signatures carry type variables that say nothing here
+    AbstractEventLoop = Any
+else:
+    from asyncio import AbstractEventLoop
 
 ARRIVAL = 2
 """The priority of an arrival in the queue: after simpy's URGENT (0) and NORMAL (1), so it comes last in its instant."""
@@ -48,16 +53,16 @@ class Callback(asyncio.Handle):
     """What `call_soon` returns; calling it runs it, unless it was cancelled."""
 
     def __call__(self) -> None:
-        if not self._cancelled:  # type: ignore[attr-defined]
-            self._run()  # type: ignore[attr-defined]
+        if not self._cancelled:
+            self._run()
 
 
 class Timer(asyncio.TimerHandle):
     """What `call_later` returns; it stands in the queue, or among the callbacks when it is due at once."""
 
     def __call__(self) -> None:
-        if not self._cancelled:  # type: ignore[attr-defined]
-            self._run()  # type: ignore[attr-defined]
+        if not self._cancelled:
+            self._run()
 
     fire = __call__
 
@@ -73,7 +78,7 @@ def _refuse(what: str, instead: str) -> Any:
     return refuse
 
 
-class SimLoop(asyncio.AbstractEventLoop):
+class SimLoop(AbstractEventLoop):  # type: ignore[misc]  # see above
     """An asyncio event loop whose clock and timers belong to a `simpy.Environment`.
 
     Everything in asyncio that needs no real input or output works. `choose` may pick which of several ready callbacks
@@ -91,6 +96,7 @@ class SimLoop(asyncio.AbstractEventLoop):
         self, env: simpy.Environment, choose: Callable[[Sequence[Callable[[], object]]], int] | None = None
     ) -> None:
         self.env = env
+        env._now = float(env._now)
         self._queue: list[Any] = env._queue
         self._next_id = env._eid
         self._choose = choose
@@ -230,7 +236,7 @@ class SimLoop(asyncio.AbstractEventLoop):
     # Scheduling
 
     def time(self) -> float:
-        return self.env._now  # type: ignore[no-any-return]
+        return self.env._now
 
     def call_soon(self, callback: Any, *args: Any, context: contextvars.Context | None = None) -> Any:
         if callback is self._note_task:  # bookkeeping, not a step of anybody's program
@@ -293,7 +299,7 @@ class SimLoop(asyncio.AbstractEventLoop):
                 if event.ok:
                     future.set_result(event.value)
                 else:
-                    future.set_exception(event.value)
+                    future.set_exception(event._value)
 
         if event.callbacks is None:
             settle(event)
@@ -339,7 +345,7 @@ class SimLoop(asyncio.AbstractEventLoop):
         From Python 3.12 on their first step runs at once, which nobody can tell from the next turn.
         """
         if _EAGER and self._choose is None:
-            return partial(asyncio.Task, loop=self, eager_start=True)
+            return partial(asyncio.Task, loop=self, eager_start=True)  # type: ignore[call-arg,unused-ignore]
         return partial(asyncio.Task, loop=self)
 
     def set_task_factory(self, factory: Any) -> None:
@@ -351,13 +357,13 @@ class SimLoop(asyncio.AbstractEventLoop):
     # Failures
 
     def _note(self, task: asyncio.Task[Any]) -> None:
-        if task._exception is not None:  # type: ignore[attr-defined]  # `exception()` would count as taken
+        if task._exception is not None:  # `exception()` would count as taken
             self._failed_tasks.append(task)
 
     @property
     def failures(self) -> list[BaseException]:
         """What callbacks raised, then what tasks raised and nobody took; asking counts as taking."""
-        untaken = [task.exception() for task in self._failed_tasks if task._log_traceback]  # type: ignore[attr-defined]
+        untaken = [task.exception() for task in self._failed_tasks if task._log_traceback]
         self._failed_tasks.clear()
         self._callback_errors.extend(error for error in untaken if error is not None)
         return self._callback_errors
@@ -405,7 +411,7 @@ class SimLoop(asyncio.AbstractEventLoop):
     def _finalize(self, generator: AsyncGenerator[Any, Any]) -> None:
         self._async_generators.discard(generator)
         if not self._closed:
-            self.create_task(generator.aclose())  # type: ignore[arg-type]
+            self.create_task(generator.aclose())
 
     async def shutdown_asyncgens(self) -> None:
         """Close the async generators that were left in the middle."""

@@ -153,7 +153,7 @@ class _DelayedConnection(FakeAsyncRedisConnection):
     """A stock connection over a `_DelayedSocket`."""
 
     _server: SimServer
-    _sock: _DelayedSocket | None
+    _sock: _DelayedSocket | None  # type: ignore[assignment]
 
     async def _connect(self) -> None:
         options = {"client_class": self._client_class, "client_info": self._client_info}
@@ -183,28 +183,29 @@ class _Answered:
         return self._reply if disable_decoding else self._decode(self._reply)
 
 
-class SimRedis(FakeAsyncRedisMixin, redis.asyncio.Redis):
+class SimRedis(FakeAsyncRedisMixin, redis.asyncio.Redis):  # type: ignore[misc]  # they differ on two signatures
     """A `redis.asyncio.Redis` for one node of the simulated world."""
 
     def __init__(self, server: SimServer, **options: Any) -> None:
         super().__init__(server=server, connection_class=_DelayedConnection, **options)
         self._server = server
         self._loop = server.loop
-        self._encode = self.get_encoder().encode
-        self._decodes = self.get_encoder().decode_responses
+        encoder: Any = self.get_encoder()  # type: ignore[no-untyped-call]
+        self._encode, self._decode, self._decodes = encoder.encode, encoder.decode, encoder.decode_responses
         self._database = server.dbs[self.connection_pool.connection_kwargs.get("db", 0)]
         self._direct: Any = None
 
     async def execute_command(self, *args: Any, **options: Any) -> Any:
         name = args[0].upper()
         if name in _BLOCKING or name in _STATEFUL or (name.startswith("XREAD") and b"BLOCK" in args):
-            return await super().execute_command(*args, **options)
+            return await super().execute_command(*args, **options)  # type: ignore[no-untyped-call]
         if self._direct is None:
-            self._direct = await self.connection_pool.get_connection()
+            self._direct = await self.connection_pool.get_connection()  # type: ignore[no-untyped-call]
             self._direct._sock.handshaking = True  # replies come back at once: the trip is this client's affair
         fields = [self._encode(arg) for arg in (*args[0].split(), *args[1:])]
         reply = await self._trip(self._process, fields)
-        return await self.parse_response(_Answered(reply, self._direct._decode), args[0], **options)
+        answered: Any = _Answered(reply, self._direct._decode)
+        return await self.parse_response(answered, args[0], **options)
 
     async def get(self, name: Any) -> Any:
         """`GET`, read straight from the fake server's database."""
@@ -233,12 +234,12 @@ class SimRedis(FakeAsyncRedisMixin, redis.asyncio.Redis):
             return None
         if type(item.value) is not bytes:
             raise redis.ResponseError("WRONGTYPE Operation against a key holding the wrong kind of value")
-        return self.get_encoder().decode(item.value) if self._decodes else item.value
+        return self._decode(item.value) if self._decodes else item.value
 
     def _set_now(self, argument: tuple[Any, Any, int | None]) -> bool:
         name, value, px = argument
         database, key = self._database, self._encode(name)
-        item = Item(self._encode(value))
+        item: Any = Item(self._encode(value))
         if px is not None:
             item.expireat = self._loop.env._now + px / 1000.0
         database[key] = item
