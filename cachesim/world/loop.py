@@ -22,21 +22,17 @@ from functools import partial
 from heapq import heapify, heappop, heappush
 from math import inf
 from types import BuiltinFunctionType, CoroutineType
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from typing import Any, TypeVar
 
 import simpy
 from simpy.events import NORMAL
 
 from cachesim.world.clock import SimulationError, simulated_time
+from cachesim.world.real_world import NoRealWorld
 
 __all__ = ["ARRIVAL", "DeadlockError", "SimLoop", "SimulationError"]
 
 T = TypeVar("T")
-
-if TYPE_CHECKING:  # its signatures carry type variables that say nothing here
-    AbstractEventLoop = Any
-else:
-    from asyncio import AbstractEventLoop
 
 ARRIVAL = 2
 """The priority of an arrival in the queue: after simpy's URGENT (0) and NORMAL (1), so it comes last in its instant."""
@@ -67,18 +63,7 @@ class Timer(asyncio.TimerHandle):
     fire = __call__
 
 
-_PEERS = "use `node.redis` and `node.database`, or a stand-in for the peer"
-_DIRECTLY = "call the function directly, or stand for its time with `await asyncio.sleep(...)`"
-
-
-def _refuse(what: str, instead: str) -> Any:
-    def refuse(self: SimLoop, *args: object, **options: object) -> NoReturn:
-        raise SimulationError(f"a simulation has no real {what}; {instead}")
-
-    return refuse
-
-
-class SimLoop(AbstractEventLoop):  # type: ignore[misc]  # see above
+class SimLoop(NoRealWorld):
     """An asyncio event loop whose clock and timers belong to a `simpy.Environment`.
 
     Everything in asyncio that needs no real input or output works. `choose` may pick which of several ready callbacks
@@ -288,7 +273,7 @@ class SimLoop(AbstractEventLoop):  # type: ignore[misc]  # see above
         >>> async def take():
         ...     return await loop.wait(env.timeout(2, value="done")), env.now
         >>> loop.run_until_complete(take())
-        ('done', 2)
+        ('done', 2.0)
         """
         future = self.create_future()
 
@@ -392,19 +377,6 @@ class SimLoop(AbstractEventLoop):  # type: ignore[misc]  # see above
 
     def set_debug(self, enabled: bool) -> None:
         self._debug = enabled
-
-    # What needs the real world
-
-    getaddrinfo = getnameinfo = create_connection = create_server = _refuse("sockets", _PEERS)
-    create_unix_connection = create_unix_server = create_datagram_endpoint = _refuse("sockets", _PEERS)
-    connect_accepted_socket = start_tls = sendfile = _refuse("sockets", _PEERS)
-    connect_read_pipe = connect_write_pipe = _refuse("pipes", _PEERS)
-    add_reader = remove_reader = add_writer = remove_writer = _refuse("sockets", _PEERS)
-    sock_recv = sock_recv_into = sock_recvfrom = sock_recvfrom_into = _refuse("sockets", _PEERS)
-    sock_sendall = sock_sendto = sock_sendfile = sock_connect = sock_accept = _refuse("sockets", _PEERS)
-    run_in_executor = set_default_executor = _refuse("threads", _DIRECTLY)
-    subprocess_exec = subprocess_shell = _refuse("subprocesses", _DIRECTLY)
-    add_signal_handler = remove_signal_handler = _refuse("signals", _DIRECTLY)
 
     # Async generators
 
