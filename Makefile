@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .NOTPARALLEL:
-.PHONY: help lab demo test test-all lint bench clean
+.PHONY: help lab demo test test-all lint pythons bench clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' Makefile
@@ -28,11 +28,23 @@ lint: .venv/.dev ## style, types and layers alone
 	$(call check,mypy)
 	$(call check,lint-imports)
 
+# On PATH, or where pyenv keeps them.
+pythons: .venv/.dev ## set up .venv-3.x for each other Python found: tests then compare digests between versions
+	@for version in 3.12 3.13 3.14; do \
+		for python in $$(command -v python$$version) $$(ls -d $$HOME/.pyenv/versions/$$version.*/bin/python 2>/dev/null); do \
+			test ! -e .venv-$$version/bin/cachesim || break; \
+			$$python -c 'import ensurepip' 2>/dev/null || continue; \
+			echo "Installing cachesim into .venv-$$version"; \
+			$$python -m venv .venv-$$version && .venv-$$version/bin/python -m pip install --quiet \
+				--disable-pip-version-check "$$($(BIN)/python -m pip freeze | grep -i '^numpy==')" --editable . || exit 1; \
+		done; \
+	done
+
 bench: .venv/.dev ## each figure as a ratio against a named baseline
 	@$(BIN)/python -m benchmarks $(ARGS)
 
 clean: ## remove .venv and all that the targets above leave behind
-	rm -rf .venv .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache build dist storm.png
+	rm -rf .venv .venv-3.* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache build dist storm.png
 	find . -name __pycache__ -prune -exec rm -rf {} +
 	find . -name .ipynb_checkpoints -prune -exec rm -rf {} +
 

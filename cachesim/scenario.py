@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Mapping
+from copy import deepcopy
 from importlib import resources
-from math import isfinite
+from math import isfinite, nan
 from operator import eq, ge, gt, le, lt
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, Self
@@ -27,6 +28,7 @@ from cachesim.world.redis import Redis
 __all__ = ["Expectation", "Pattern", "Scenario", "bundled", "load"]
 
 _MOST_REQUESTS = 1e10
+_DURATION = 60.0
 _COMPARE = {">=": ge, "<=": le, "==": eq, ">": gt, "<": lt}
 
 
@@ -38,15 +40,18 @@ class Pattern(Setting):
     """
 
     pattern: str = Field(kw_only=False)
-    options: dict[str, Any] = {}
+    options: dict[str, Any] = Field(default={})
 
-    def __init__(self, *name: str, **options: Any) -> None:
+    def __init__(self, /, *name: str, **options: Any) -> None:
+        if len(name) > 1:
+            raise TypeError(f"Pattern takes 1 positional argument, got {len(name)}")
         pattern = name[0] if name else options.pop("pattern", None)
-        if pattern is None:
-            raise ScenarioError(Problem("pattern", "missing"))
-        known = {"none": Setting} | {name: cls.Options for name, cls in PATTERNS.items()}
-        if pattern not in known:
-            raise ScenarioError(Problem("pattern", f"{pattern!r} is unknown; known: {', '.join(known)}"))
+        known: dict[str, type[Setting]] = {"none": Setting} | {name: cls.options_type for name, cls in PATTERNS.items()}
+        if not isinstance(pattern, str) or pattern not in known:
+            given = "missing" if pattern is None else f"{pattern!r} is unknown"
+            raise ScenarioError(Problem("pattern", f"{given}; known: {', '.join(known)}"))
+        if pattern == "none" and options:
+            raise ScenarioError(*(Problem(option, "unknown field; the pattern 'none' has none") for option in options))
         try:
             checked = known[pattern](**options)
         except InvalidSetting as error:
@@ -74,17 +79,18 @@ class Expectation(NamedTuple):
     bound: float
 
     @classmethod
-    def parse(cls, metric: str, text: str) -> Self:
-        """Raises `ValueError` for an unknown metric or a bound that is none."""
+    def parse(cls, metric: str, text: Any) -> Self:
+        """Raises `ScenarioError` for an unknown metric or a bound that is none."""
         if metric not in METRICS:
-            raise ValueError(f"unknown metric {metric!r}; known: {', '.join(METRICS)}")
-        match = re.fullmatch(r"\s*(>=|<=|==|>|<)\s*(\S+)\s*", text)
+            raise ScenarioError(Problem(str(metric), f"unknown metric; known: {', '.join(METRICS)}"))
+        match = re.fullmatch(r"\s*(>=|<=|==|>|<)\s*(\S+)\s*", text) if isinstance(text, str) else None
         try:
-            bound = float(match[2]) if match else None
+            bound = float(match[2]) if match else nan
         except ValueError:
-            bound = None
-        if match is None or bound is None or not isfinite(bound):
-            raise ValueError(f'{metric}: {text!r} is not allowed; a bound such as ">= 0.9", with >=, <=, ==, > or <')
+            bound = nan
+        if match is None or not isfinite(bound):
+            message = f'{text!r} is not allowed; a bound such as ">= 0.9", with >=, <=, ==, > or <'
+            raise ScenarioError(Problem(metric, message))
         return cls(metric, match[1], bound)
 
     def met(self, value: float) -> bool:
@@ -92,7 +98,7 @@ class Expectation(NamedTuple):
         return bool(_COMPARE[self.comparison](value, self.bound))
 
     def __str__(self) -> str:
-        return f"{self.metric} {self.comparison} {self.bound:g}"
+        return f"{self.metric} {self.comparison} {self.bound:.12g}"
 
 
 class Scenario(Setting):
@@ -112,24 +118,27 @@ class Scenario(Setting):
     writes: Share = 0.0
     nodes: Count = 1
     balance: Literal["random", "round-robin", "key"] = "random"
-    duration: Positive | None = Field(default_factory=lambda given: None if _recorded(given) else 60.0)
+    duration: Positive | None = None
     warmup: Seconds = 0.0
     seed: Annotated[int, Field(ge=0)] = 1
-    expect: dict[str, str] = {}
+    expect: dict[str, str] = Field(default={})
 
-    @field_validator("expect")
+    @field_validator("expect", mode="before")
     @classmethod
-    def _bounds(cls, expect: dict[str, str]) -> dict[str, str]:
-        for metric, text in expect.items():
+    def _bounds(cls, expect: Any) -> Any:
+        for metric, text in expect.items() if isinstance(expect, Mapping) else ():
             Expectation.parse(metric, text)
         return expect
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
         if self.duration is None:
-            if not _recorded({"arrivals": self.arrivals, "keys": self.keys}):
+            if isinstance(self.arrivals, RecordedTimes) or isinstance(self.keys, RecordedKeys | Documentation):
+                return self  # it ends with the stream
+            if "duration" in self.model_fields_set:
                 raise ScenarioError(Problem("duration", "missing; only recorded keys or times end by themselves"))
-            return self
+            self.__dict__["duration"] = _DURATION
+        assert self.duration is not None
         if self.warmup >= self.duration:
             message = f"{self.warmup!r} is not allowed; below duration ({self.duration:g})"
             raise ScenarioError(Problem("warmup", message))
@@ -138,34 +147,35 @@ class Scenario(Setting):
             raise ScenarioError(Problem("duration", message))
         return self
 
+    def chosen(self) -> list[str]:
+        """The fields that differ from their defaults; `duration` if it was given."""
+        given = self.model_fields_set if self.duration is not None else ()
+        return [name for name in super().chosen() if name != "duration" or name in given]
+
     @property
     def expectations(self) -> list[Expectation]:
         """The bounds of `expect`."""
         return [Expectation.parse(metric, text) for metric, text in self.expect.items()]
 
-    def replace(self, **changes: Any) -> Scenario:
+    def replace(self, /, **changes: Any) -> Scenario:
         """A changed, validated copy; dotted names reach inside: `replace(**{"cache.ttl": 5})`."""
-        table = self.table()
+        table = deepcopy(self.table())
         for name, value in changes.items():
             *path, last = name.split(".")
             place = table
             for step in path:
-                place = place.setdefault(step, {})
-                if not isinstance(place, dict):
+                inside = place.setdefault(step, {})
+                if isinstance(inside, Setting):  # put there by a change before this one
+                    inside = place[step] = inside.table()
+                if not isinstance(inside, dict):
                     raise ScenarioError(Problem(name, f"unknown field; {step!r} is no table"))
+                place = inside
             place[last] = value
         return Scenario(**table)
 
     def to_toml(self) -> str:
         """The scenario as the text of a scenario file; reading it back gives an equal scenario."""
         return tomli_w.dumps(self.table())
-
-
-def _recorded(given: Mapping[str, Any]) -> bool:
-    """Whether the stream ends by itself."""
-    return isinstance(given.get("arrivals"), RecordedTimes) or isinstance(
-        given.get("keys"), RecordedKeys | Documentation
-    )
 
 
 def load(path: str | Path) -> Scenario:
@@ -180,10 +190,10 @@ def load(path: str | Path) -> Scenario:
         raise ScenarioError(Problem("", "no such file"), source=str(path)) from None
     except UnicodeDecodeError:
         raise ScenarioError(Problem("", "is not UTF-8 text"), source=str(path)) from None
-    except tomllib.TOMLDecodeError as error:
-        raise ScenarioError(Problem("", f"is not TOML: {error}"), source=str(path)) from None
     except OSError as error:
         raise ScenarioError(Problem("", f"cannot be read: {error.strerror}"), source=str(path)) from None
+    except (ValueError, RecursionError) as error:  # not only its own error: a number may be too long, a list too deep
+        raise ScenarioError(Problem("", f"is not TOML: {error}"), source=str(path)) from None
     for stream in ("arrivals", "keys"):
         match table.get(stream):
             case {"type": "recorded", "path": str(recorded)}:
@@ -197,4 +207,4 @@ def load(path: str | Path) -> Scenario:
 def bundled() -> dict[str, Path]:
     """The scenario files that come with the package, by name."""
     folder = Path(str(resources.files("cachesim") / "scenarios"))
-    return {path.stem: path for path in sorted(folder.glob("*.toml"))}
+    return {path.stem: path for path in sorted(folder.glob("*.toml"), key=lambda path: path.stem)}

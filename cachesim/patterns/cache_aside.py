@@ -10,10 +10,11 @@ from __future__ import annotations
 import logging
 import random
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any, ClassVar, Literal
 
 import redis.asyncio
-from redis.exceptions import RedisError
+from redis.exceptions import RedisClusterException, RedisError, ResponseError
 
 from cachesim.patterns.breaker import Breaker
 from cachesim.patterns.cache import Cache, Observer, wall_clock
@@ -24,11 +25,14 @@ from cachesim.patterns.options import Options
 __all__ = ["CacheAside"]
 
 _LOG = logging.getLogger("cachesim")
-_AWAY = (RedisError, OSError, TimeoutError)
+_FAILED = (RedisError, RedisClusterException, OSError)
+_LONGEST = 10**15  # ms, some 30,000 years: what Redis refuses is longer
 
 
 class CacheAsideOptions(Options):
     """`namespace`: what keys in Redis begin with."""
+
+    fixed: ClassVar[tuple[str, ...]] = ("namespace",)
 
     namespace: str = "cache"
 
@@ -36,11 +40,18 @@ class CacheAsideOptions(Options):
 class CacheAside(Cache):
     """A cache in Redis, filled by those who miss.
 
-    `redis` is any `redis.asyncio` client; give it a `socket_timeout`, which bounds how long a hanging Redis holds
-    callers up.
+    `redis` is any `redis.asyncio` client; its `socket_timeout` and `retry` bound how long a hanging Redis holds callers
+    up. Values are what JSON can tell. A delete that cannot reach Redis leaves the value there until it expires.
+
+    >>> import asyncio, fakeredis
+    >>> cache = CacheAside(fakeredis.FakeAsyncRedis(), ttl=60)
+    >>> async def load():
+    ...     return {"name": "Ada"}
+    >>> asyncio.run(cache.get_or_set("user:1", load))
+    {'name': 'Ada'}
     """
 
-    Options: ClassVar[type[Options]] = CacheAsideOptions
+    options_type: ClassVar[type[Options]] = CacheAsideOptions
 
     def __init__(
         self,
@@ -77,45 +88,50 @@ class CacheAside(Cache):
         if envelope is not None and (envelope.fresh_until is None or self._clock() <= envelope.fresh_until):
             self._hit(key)
             return envelope.value
+        options = self._options_with(changes)
         try:
-            return await self._load(key, load, self._options_with(changes))
+            return await self._load(key, load, options)
         except Exception:
-            if envelope is None:
+            if envelope is None or self._clock() > (envelope.fresh_until or 0.0) + (options.stale_if_error or 0.0):
                 raise
             self._serve_stale(key)
             return envelope.value
 
+    # Writes ask Redis whatever the breaker says: an old value left behind would be served when Redis is back.
+
     async def set(self, key: str, value: Any, **changes: Any) -> None:
-        self._flights.invalidate(key)
-        await self._store(key, value, self._options_with(changes), Ticket())
+        options = self._options_with(changes)
+        await self._flights.write(key, partial(self._put, key, value, options, replace=True))
 
     async def delete(self, key: str) -> None:
-        self._flights.invalidate(key)
-        try:  # whatever the breaker says: a value left behind would be served when Redis is back
-            await self._redis.delete(self._prefix + key)
-        except _AWAY as error:
-            self._away(key, error)
+        await self._flights.write(key, lambda _: self._drop(key))
 
     async def _lookup(self, key: str) -> Envelope | None:
         if not self._breaker.allows():
             return None
         try:
             data = await self._redis.get(self._prefix + key)
-        except _AWAY as error:
-            self._away(key, error)
+        except (ResponseError, UnicodeDecodeError) as error:  # the server is there, but this is no value of ours
+            self._breaker.worked()
+            self._malformed(key, error)
+            return None
+        except _FAILED as error:
+            self._redis_failed(key, error)
             return None
         self._breaker.worked()
         if data is None:
             return None
         envelope = open_envelope(data)
-        if envelope is None and not self._malformed_logged:
-            self._malformed_logged = True
-            _LOG.warning("malformed value in Redis under %r, taken for a miss (said once)", self._prefix + key)
+        if envelope is None:
+            self._malformed(key, None)
         return envelope
 
     async def _store(self, key: str, value: Any, options: Options, ticket: Ticket) -> None:
-        if not ticket.valid or not self._breaker.allows():
-            return
+        if ticket.valid and self._breaker.allows():
+            await self._flights.land(key, ticket, partial(self._put, key, value, options))
+
+    async def _put(self, key: str, value: Any, options: Options, ticket: Ticket, *, replace: bool = False) -> None:
+        """Set; then delete if what is there must not stay: spoiled and perhaps overtaken, or the value to replace."""
         lifetime = kept = self._lifetime(value, options)
         fresh_until = None
         if options.stale_if_error is not None:
@@ -123,14 +139,30 @@ class CacheAside(Cache):
             kept += options.stale_if_error
         data = seal(value, fresh_until)
         try:
-            await self._redis.set(self._prefix + key, data, px=max(1, int(kept * 1000 + 1e-6)))
-            if not ticket.valid:  # an invalidation came while the value was on its way, and may have overtaken it
-                await self._redis.delete(self._prefix + key)
-        except _AWAY as error:
-            self._away(key, error)
+            await self._redis.set(self._prefix + key, data, px=min(max(1, int(kept * 1000 + 1e-6)), _LONGEST))
+        except _FAILED as error:
+            self._redis_failed(key, error)
+        else:
+            self._breaker.worked()
+            replace = False
+        if replace or not ticket.valid:
+            await self._drop(key)
+
+    async def _drop(self, key: str) -> None:
+        try:
+            await self._redis.delete(self._prefix + key)
+        except _FAILED as error:
+            self._redis_failed(key, error)
         else:
             self._breaker.worked()
 
-    def _away(self, key: str, error: Exception) -> None:
-        self._breaker.failed()
+    def _redis_failed(self, key: str, error: Exception) -> None:
+        if not isinstance(error, ResponseError):  # it answers, though with an error: to others it may be of use
+            self._breaker.failed()
         self._failed(key, error)
+
+    def _malformed(self, key: str, error: Exception | None) -> None:
+        if not self._malformed_logged:
+            self._malformed_logged = True
+            why = "" if error is None else f" ({error})"
+            _LOG.warning("malformed value in Redis under %r%s, taken for a miss (said once)", self._prefix + key, why)

@@ -13,6 +13,7 @@ import orjson
 __all__ = ["Envelope", "open_envelope", "seal"]
 
 _VERSION = 1
+_STRICT = orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_SUBCLASS
 
 
 class Envelope(NamedTuple):
@@ -25,10 +26,13 @@ class Envelope(NamedTuple):
 def seal(value: Any, fresh_until: float | None = None) -> bytes:
     """The bytes of a value; raises `TypeError` when it is not JSON-able.
 
+    A date or a dataclass is not, for it would come back as something else. JSON has no tuples, which come back as
+    lists, and neither NaN nor infinity, which come back as None.
+
     >>> seal({"id": 1})
     b'[1,{"id":1}]'
     """
-    return orjson.dumps([_VERSION, value] if fresh_until is None else [_VERSION, value, fresh_until])
+    return orjson.dumps([_VERSION, value] if fresh_until is None else [_VERSION, value, fresh_until], option=_STRICT)
 
 
 def open_envelope(data: bytes | str) -> Envelope | None:
@@ -41,11 +45,9 @@ def open_envelope(data: bytes | str) -> Envelope | None:
         content = orjson.loads(data)
     except orjson.JSONDecodeError:
         return None
-    match content:
-        case [int(version), value] if version == _VERSION and version is not True:
-            return Envelope(value)
-        case [int(version), value, float(deadline) | int(deadline)] if (
-            version == _VERSION and version is not True and type(deadline) is not bool and isfinite(deadline)
-        ):
-            return Envelope(value, deadline)
-    return None
+    if type(content) is not list or not 2 <= len(content) <= 3 or content[0] != _VERSION or content[0] is True:
+        return None
+    if len(content) == 2:
+        return Envelope(content[1])
+    deadline = content[2]
+    return Envelope(content[1], deadline) if type(deadline) in (int, float) and isfinite(deadline) else None

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from math import nan
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
-__all__ = ["Event"]
+__all__ = ["EVERY_KIND", "Event", "Kind"]
+
+
+Kind = Literal["hit", "stale", "load", "join", "error", "stored", "expired", "deleted", "evicted", "early", "refresh"]
+EVERY_KIND: frozenset[str] = frozenset(get_args(Kind))
 
 
 class Event(NamedTuple):
@@ -16,7 +20,7 @@ class Event(NamedTuple):
     process "stored" (until `expires`, in seconds of the cache's clock), "expired", "deleted", "evicted".
     """
 
-    kind: Literal["hit", "stale", "load", "join", "error", "stored", "expired", "deleted", "evicted", "early", "refresh"]
+    kind: Kind
     key: str
     expires: float = nan
     error: Exception | None = None

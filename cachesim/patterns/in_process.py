@@ -15,7 +15,6 @@ from typing import Any, ClassVar, Literal
 import cachetools
 
 from cachesim.patterns.cache import Cache, Observer, wall_clock
-from cachesim.patterns.events import Event
 from cachesim.patterns.flights import Ticket
 from cachesim.patterns.options import Options
 from cachesim.settings import Count
@@ -33,6 +32,8 @@ _POLICIES: dict[str, type[cachetools.Cache[str, Any]]] = {
 class InProcessOptions(Options):
     """`size`: how many values at most. `policy`: which goes first. `renew`: a read renews the lifetime."""
 
+    fixed: ClassVar[tuple[str, ...]] = ("size", "policy", "renew")
+
     size: Count = 10_000
     policy: Literal["fifo", "lru", "lfu", "random"] = "lru"
     renew: bool = False
@@ -46,6 +47,11 @@ class Entry:
     def __init__(self, value: Any, lifetime: float, expires: float, dead: float) -> None:
         self.value, self.lifetime, self.expires, self.dead = value, lifetime, expires, dead
 
+    def renew(self, now: float) -> None:
+        """Start the lifetime anew."""
+        self.dead += now + self.lifetime - self.expires
+        self.expires = now + self.lifetime
+
 
 class InProcess(Cache):
     """A bounded cache in the memory of this process, with single flight.
@@ -58,7 +64,7 @@ class InProcess(Cache):
     {'name': 'Ada'}
     """
 
-    Options: ClassVar[type[Options]] = InProcessOptions
+    options_type: ClassVar[type[Options]] = InProcessOptions
 
     def __init__(
         self,
@@ -99,33 +105,32 @@ class InProcess(Cache):
 
     async def get_or_set(self, key: str, load: Callable[[], Awaitable[Any]], **changes: Any) -> Any:
         try:
-            entry = self._entries[key]
+            entry: Entry | None = self._entries[key]
         except KeyError:  # never "is it there? then get it": it may expire or be evicted in between
             entry = None
-        else:
-            now = self._clock()
-            if now < entry.expires:
-                if self._renew:
-                    entry.dead += now + entry.lifetime - entry.expires
-                    entry.expires = now + entry.lifetime
-                self._hit(key)
-                return entry.value
+        if entry is not None and (now := self._clock()) < entry.expires:
+            if self._renew:
+                entry.renew(now)
+            self._hit(key)
+            return entry.value
+        options = self._options_with(changes)
         try:
-            return await self._load(key, load, self._options_with(changes))
+            return await self._load(key, load, options)
         except Exception:
-            if entry is None or self._clock() >= entry.dead:
+            if entry is None or self._clock() >= entry.expires + (options.stale_if_error or 0.0):
                 raise
             self._serve_stale(key)
             return entry.value
 
     async def set(self, key: str, value: Any, **changes: Any) -> None:
+        options = self._options_with(changes)
         self._flights.invalidate(key)
-        await self._store(key, value, self._options_with(changes), Ticket())
+        await self._store(key, value, options, Ticket())
 
     async def delete(self, key: str) -> None:
         self._flights.invalidate(key)
         if self._entries.pop(key, None) is not None:
-            self._tell(Event("deleted", key))
+            self._tell("deleted", key)
 
     async def _store(self, key: str, value: Any, options: Options, ticket: Ticket) -> None:
         if not ticket.valid:
@@ -137,10 +142,10 @@ class InProcess(Cache):
         entry = Entry(value, lifetime, expires, expires + (options.stale_if_error or 0.0))
         if key not in self._entries and len(self._entries) >= self._entries.maxsize:
             evicted, _ = self._entries.popitem()
-            self._tell(Event("evicted", evicted))
+            self._tell("evicted", evicted)
         self._entries[key] = entry
         heappush(self._deadlines, (entry.dead, next(self._order), key, entry))
-        self._tell(Event("stored", key, expires=entry.dead))
+        self._tell("stored", key, expires=entry.dead)
 
     def _drop_dead(self, now: float) -> None:
         """Make room of what nobody can be served any more, before anything useful is evicted."""
@@ -153,7 +158,7 @@ class InProcess(Cache):
                 heappush(deadlines, (entry.dead, order, key, entry))
             else:
                 del self._entries[key]
-                self._tell(Event("expired", key))
+                self._tell("expired", key)
         if len(deadlines) > 2 * len(self._entries) + 64:  # most belong to values replaced or evicted since
             deadlines[:] = [item for item in deadlines if self._held(item[2]) is item[3]]
             heapify(deadlines)

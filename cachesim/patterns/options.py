@@ -14,7 +14,7 @@ Lifetime = Annotated[float, Field(ge=0.001)]
 """A time to live in seconds: 1 ms, the unit of Redis, or more."""
 
 
-class LoadTimeout(TimeoutError):  # noqa: N818 - the name says which time-out, and TimeoutError is its base
+class LoadTimeout(TimeoutError):
     """A load took longer than `load_timeout`."""
 
 
@@ -29,6 +29,8 @@ class Options(Setting):
     """
 
     error: ClassVar[Any] = InvalidSetting
+    fixed: ClassVar[tuple[str, ...]] = ()
+    """What holds for the whole cache, and cannot differ from call to call."""
 
     ttl: Lifetime
     jitter: Seconds = 0.0
@@ -45,5 +47,8 @@ class Options(Setting):
         return self
 
     def replace(self, **changes: Any) -> Self:
-        """A changed, validated copy."""
+        """A changed, validated copy for one call."""
+        for name in self.fixed:
+            if name in changes:
+                raise InvalidSetting(Problem(name, f"{changes[name]!r} is not allowed; it holds for the whole cache"))
         return type(self)(**(dict(self) | changes))

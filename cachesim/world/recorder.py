@@ -159,10 +159,13 @@ class Recorder:
         self.writes: dict[int, tuple[int, float]] = {}
         self.errors: dict[str, tuple[int, str]] = {}
         self._env = env
-        self._start, self._end, self.keeps_tables = start, end, tables
+        self.warmup, self.keeps_tables = start, tables
+        self._start, self._end = start, end  # what belongs to [start, end) counts; nothing does after `finish`
         self._requests = _Rows(_REQUEST_FORMATS, tables)
         self._loads = _Rows(_LOAD_FORMATS, tables)
         self._ledger: list[Any] = []  # flat: time, place, key, expires, what happened
+        self._story: list[Any] = []  # the ledger of a finished run
+        self._finished = nan
         self._recent: dict[int, Load] = {}
         self._most_recent = 4096
         self._in_flight: dict[str, list[int]] = {}
@@ -337,7 +340,7 @@ class Recorder:
     @property
     def measured(self) -> float:
         """Seconds from the end of the warm-up to the end of the stream."""
-        return self._end - self._start
+        return self._end - self.warmup
 
     def finish(self) -> None:
         """Close the books: what is still open is an error, what is still in flight says so."""
@@ -351,6 +354,8 @@ class Recorder:
         self._in_flight.clear()
         self._count_requests()
         self._loads.flush()
+        self._start, self._finished = inf, self._env._now
+        self._story, self._ledger = self._ledger, []
 
     def digest(self) -> str:
         """Hex SHA-256 over requests and loads, each in order of completion, floats in hex."""
@@ -372,11 +377,11 @@ class Recorder:
         ended: list[Entry] = []
 
         def end(entry: Entry | None, now: float, reason: str) -> None:
-            if entry is not None and entry.stored >= self._start:
+            if entry is not None and entry.stored >= self.warmup:
                 entry.ended, entry.reason = (entry.expires, "expired") if entry.expires < now else (now, reason)
                 ended.append(entry)
 
-        for now, place, key, expires, reason in zip(*[iter(self._ledger)] * 5, strict=True):
+        for now, place, key, expires, reason in zip(*[iter(self._story)] * 5, strict=True):
             entry = held.get((place, key))
             if reason != "stored":
                 end(held.pop((place, key), None), now, reason)
@@ -387,8 +392,8 @@ class Recorder:
                 held[place, key] = Entry(key, place, now, expires)
         lasting = []
         for entry in held.values():
-            if entry.expires < self._env._now:
-                end(entry, self._env._now, "expired")
-            elif entry.stored >= self._start:
+            if entry.expires < self._finished:
+                end(entry, self._finished, "expired")
+            elif entry.stored >= self.warmup:
                 lasting.append(entry)
         return sorted(ended, key=lambda entry: entry.ended) + lasting

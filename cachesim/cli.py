@@ -1,0 +1,296 @@
+"""The command `cachesim`: run scenarios, see what came out, and let CI check it.
+
+Results go to standard output, progress and diagnostics to standard error. Exit status: 0 done; 1 an expectation was
+missed (with --check) or a run failed; 2 bad input, told in one line; 130 interrupted. What a command needs is imported
+when it runs, so that `cachesim --help` is quick.
+"""
+
+from __future__ import annotations
+
+import sys
+import tomllib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, redirect_stdout
+from importlib import import_module
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from cachesim.console import (
+    BAD_INPUT,
+    DONE,
+    FAILED,
+    INTERRUPTED,
+    Stop,
+    progress,
+    require_writable,
+    show,
+    tell,
+    told,
+    usage,
+    write,
+)
+
+if TYPE_CHECKING:
+    from cachesim.result import Result
+    from cachesim.scenario import Scenario
+    from cachesim.summary import Run, Summary
+    from cachesim.world.caches import Factory
+
+__all__ = ["main"]
+
+_PICTURES = (".png", ".svg", ".pdf")
+_EXAMPLES = """\b
+Examples:
+  cachesim run hot-key
+  cachesim run hot-key --set cache.single_flight=process --plot storm.png
+  cachesim run storm.toml --replications 20 --check
+  cachesim run storm.toml --cache my_cache:factory --json - | jq .metrics
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command with these arguments (default: those of the process) and return its exit status."""
+    try:
+        status = _commands.main(argv if argv is None else list(argv), prog_name="cachesim", standalone_mode=False)
+    except Stop as stop:
+        tell(str(stop))
+        return stop.status
+    except click.ClickException as error:
+        tell(usage(error))
+        return BAD_INPUT
+    except (KeyboardInterrupt, click.Abort):
+        tell("interrupted")
+        return INTERRUPTED
+    except SystemExit:  # click's answer to a pipe that nobody reads any more
+        return DONE
+    except Exception as error:
+        tell(told(error))
+        return FAILED
+    return int(status or DONE)
+
+
+class _Commands(click.Group):
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:  # before click sees it, which would add an empty line
+            raise Stop(INTERRUPTED, "interrupted") from None
+
+
+@click.group(
+    cls=_Commands,
+    epilog=_EXAMPLES,
+    no_args_is_help=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+@click.version_option(package_name="cachesim")
+def _commands() -> None:
+    """Watch caches break and see why the fix works, in simulated time."""
+
+
+@_commands.command("run", epilog=_EXAMPLES)
+@click.argument("scenario")
+@click.option("--cache", metavar="MODULE:FACTORY", help="Your own cache in the place of the scenario's.")
+@click.option("--set", "changes", metavar="FIELD=VALUE", multiple=True, help="Change a field: cache.ttl=5. Repeatable.")
+@click.option("--seed", metavar="N", type=click.IntRange(min=0), help="The seed, in the place of the scenario's.")
+@click.option(
+    "--replications", metavar="N", type=click.IntRange(min=1), default=1, help="Independent runs: means and intervals."
+)
+@click.option("--json", "json_file", metavar="FILE", help="Write JSON; '-' for standard output, instead of the table.")
+@click.option("--plot", "plot_file", metavar="FILE", help="Draw the loads in flight over time: .png, .svg or .pdf.")
+@click.option("--check", is_flag=True, help="Exit with status 1 if an expectation of the scenario is missed.")
+def _run(
+    scenario: str,
+    cache: str | None,
+    changes: Sequence[str],
+    seed: int | None,
+    replications: int,
+    json_file: str | None,
+    plot_file: str | None,
+    check: bool,
+) -> int:
+    """Run SCENARIO, a file or the name of a bundled one."""
+    from cachesim.summary import Summary
+
+    chosen = _scenario(scenario, changes, seed)
+    require_writable("--json", None if json_file == "-" else json_file)
+    require_writable("--plot", plot_file, _PICTURES)
+    with _room_for_code():
+        factory = None if cache is None else _factory(cache)
+        runs, first = _simulate(scenario, chosen, factory, replications, draw=plot_file is not None)
+    summary = Summary(chosen, runs, cache)
+    if json_file == "-":
+        show(summary.json())
+    else:
+        show(summary.text())
+        if json_file is not None:
+            write("--json", json_file, summary.json() + b"\n")
+    if plot_file is not None:
+        assert first is not None
+        write("--plot", plot_file, _picture(first, plot_file))
+    return _verdict(summary, scenario, check)
+
+
+@_commands.command("scenarios")
+def _scenarios() -> None:
+    """List the bundled scenarios, whose names `run` takes."""
+    from cachesim.scenario import bundled
+
+    files = bundled()
+    width = max(map(len, files))
+    for name, path in files.items():
+        text = path.read_text(encoding="utf-8")
+        show(f"{name:<{width}}  {tomllib.loads(text)['title']}")
+        show(f"{'':<{width}}  {text.partition(chr(10))[0].lstrip('# ')}")
+
+
+# What to run
+
+
+def _scenario(name: str, changes: Sequence[str], seed: int | None) -> Scenario:
+    """The scenario in a file or of a bundled name, changed as `--set` and `--seed` say."""
+    from cachesim.scenario import bundled, load
+    from cachesim.settings import ScenarioError
+
+    known = bundled()
+    try:
+        scenario = load(known[name] if name in known and not Path(name).is_file() else name)
+    except ScenarioError as error:
+        others = f"; bundled scenarios: {', '.join(known)}" if str(error).endswith("no such file") else ""
+        raise Stop(BAD_INPUT, f"{error}{others}") from None
+    table = dict(map(_change, changes))
+    if seed is not None:
+        table["seed"] = seed
+    try:
+        return scenario.replace(**table) if table else scenario
+    except ScenarioError as error:
+        raise Stop(BAD_INPUT, f"{name}, changed by --set: {error}") from None
+
+
+def _change(text: str) -> tuple[str, Any]:
+    """A dotted name and a value: a TOML literal, else text.
+
+    >>> _change("cache.ttl=5"), _change("cache.pattern=in-process")
+    (('cache.ttl', 5), ('cache.pattern', 'in-process'))
+    """
+    name, equals, literal = text.partition("=")
+    name = name.strip()
+    if not equals or not all(name.split(".")):
+        raise Stop(BAD_INPUT, f"--set: {text!r} is not allowed; FIELD=VALUE, as in cache.ttl=5")
+    try:
+        table = tomllib.loads(f"value = {literal}")
+    except (ValueError, RecursionError):
+        return name, literal
+    return name, table["value"] if len(table) == 1 else literal
+
+
+def _factory(text: str) -> Factory:
+    """What MODULE:FACTORY names."""
+    name, _, path = text.partition(":")
+    if not name or not path:
+        raise Stop(BAD_INPUT, f"--cache: {text!r} is not allowed; MODULE:FACTORY, as in my_cache:factory")
+    try:
+        found: Any = import_module(name)
+    except (Exception, SystemExit) as error:
+        raise Stop(BAD_INPUT, f"--cache: the module {name!r} cannot be imported; {told(error)}") from None
+    try:
+        for attribute in path.split("."):
+            found = getattr(found, attribute)
+    except AttributeError as error:
+        raise Stop(BAD_INPUT, f"--cache: {text!r} is not allowed; {error}") from None
+    if not callable(found):
+        raise Stop(BAD_INPUT, f"--cache: {text!r} is {found!r}; a factory is called with a node and returns a cache")
+    return found  # type: ignore[no-any-return]
+
+
+@contextmanager
+def _room_for_code() -> Iterator[None]:
+    """Somebody's own code is imported from the working folder, and prints to standard error."""
+    before = list(sys.path)
+    sys.path.insert(0, "")
+    try:
+        with redirect_stdout(sys.stderr):
+            yield
+    finally:
+        sys.path[:] = before
+
+
+# The run
+
+
+def _simulate(
+    name: str, scenario: Scenario, factory: Factory | None, replications: int, *, draw: bool
+) -> tuple[list[Run], Result | None]:
+    """Every run, and the first with its tables if it is to be drawn."""
+    from cachesim.experiments import seeds_of
+    from cachesim.summary import Run
+
+    if replications == 1:
+        with progress(scenario.duration, "s simulated") as report:
+            result = _result(name, scenario, cache=factory, progress=report)
+        return [Run.of(scenario.seed, result)], result
+    runs: list[Run] = []
+    seeds = seeds_of(scenario.seed, replications)
+    with progress(replications, "runs") as report:
+        for seed in seeds:
+            runs.append(Run.of(seed, _result(name, scenario.replace(seed=seed), cache=factory, record="summary")))
+            if report is not None:
+                report(len(runs))
+    return runs, _result(name, scenario.replace(seed=seeds[0]), cache=factory) if draw else None
+
+
+def _result(name: str, scenario: Scenario, **options: Any) -> Result:
+    from cachesim.settings import ScenarioError
+    from cachesim.simulation import simulate
+    from cachesim.traces import TraceError
+
+    try:
+        return simulate(scenario, **options)
+    except (ScenarioError, TraceError) as error:
+        raise Stop(BAD_INPUT, f"{name}: {_stream(scenario, str(error))}{error}") from None
+    except (Exception, SystemExit) as error:
+        raise Stop(FAILED, f"{name}: the run with seed {scenario.seed} failed; {told(error)}") from None
+
+
+def _stream(scenario: Scenario, message: str) -> str:
+    """The field of the recorded stream that the message is about."""
+    for field in ("arrivals", "keys"):
+        path = getattr(getattr(scenario, field), "path", None)
+        if path is not None and message.startswith(str(Path(path))):
+            return f"{field}.path: "
+    return ""
+
+
+def _picture(result: Result, name: str) -> bytes:
+    from matplotlib.figure import Figure
+
+    from cachesim import plots
+
+    axes = plots.storm(result.loads, duration=result.duration, start=result.warmup)
+    assert isinstance(axes.figure, Figure)
+    data = BytesIO()
+    axes.figure.savefig(data, format=Path(name).suffix[1:].lower())
+    return data.getvalue()
+
+
+def _verdict(summary: Summary, name: str, check: bool) -> int:
+    """Tell what went wrong; the exit status."""
+    from cachesim.world.loop import SimulationError
+
+    status = DONE
+    for run in summary.runs:
+        for failure in run.failures:
+            if isinstance(failure, SimulationError):
+                tell(f"{name}: the run with seed {run.seed} failed; {told(failure)}")
+                status = FAILED
+                break
+    missed = [f"{verdict.expectation} ({verdict.value:.6g})" for verdict in summary.verdicts if not verdict.met]
+    if check and not summary.verdicts:
+        tell(f"{name} has no [expect]: nothing was checked")
+    elif check and missed:
+        tell(f"{name}: {len(missed)} of {len(summary.verdicts)} expectation(s) missed: {', '.join(missed)}")
+        status = FAILED
+    return status

@@ -1,0 +1,76 @@
+"""A figure that is kept, and the image on the page that shows it.
+
+A figure is laid out once; then only its data change. That is as fast as a redrawn picture gets in a notebook, and
+nothing in it jumps.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import anywidget
+import traitlets as t
+from matplotlib import style
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+__all__ = ["Picture", "freeze", "kept_figure", "plain_style", "png"]
+
+_HERE = Path(__file__).parent
+_CSS_DPI = 96
+_SHARPNESS = 1.5
+"""Pixels drawn for each pixel of the page: screens have one or two."""
+
+
+class Picture(anywidget.AnyWidget):
+    """An image with its text alternative; the element stays and its content changes."""
+
+    _esm = _HERE / "picture.js"
+    width = t.Int().tag(sync=True)
+    height = t.Int().tag(sync=True)
+    png = t.Bytes().tag(sync=True)
+    alt = t.Unicode().tag(sync=True)
+
+    @classmethod
+    def of(cls, figure: Figure) -> Picture:
+        """An empty picture of the size of `figure`."""
+        width, height = figure.get_size_inches() * _CSS_DPI
+        return cls(width=round(width), height=round(height))
+
+    def show(self, png: bytes, alt: str) -> None:
+        """Change image and text in one message."""
+        with self.hold_sync():
+            self.png, self.alt = png, alt
+
+
+@contextmanager
+def plain_style() -> Iterator[None]:
+    """Draw as matplotlib does out of the box, whatever the notebook has set: what it draws on is white."""
+    with style.context("default"):
+        yield
+
+
+def kept_figure(width: int, height: int) -> Figure:
+    """A figure of so many pixels on the page, white, that pyplot does not know."""
+    size = (width / _CSS_DPI, height / _CSS_DPI)
+    figure = Figure(figsize=size, dpi=_CSS_DPI * _SHARPNESS, layout="constrained", facecolor="white")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def freeze(figure: Figure) -> None:
+    """Lay out the figure for what it shows now, and keep that layout: laying out costs as much as drawing."""
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+
+
+def png(figure: Figure) -> bytes:
+    """The figure as a PNG file. Not by `savefig`: that changes the resolution twice, which throws every text away."""
+    buffer = io.BytesIO()
+    canvas = figure.canvas
+    assert isinstance(canvas, FigureCanvasAgg)
+    canvas.print_png(buffer, pil_kwargs={"compress_level": 1})  # type: ignore[no-untyped-call]
+    return buffer.getvalue()

@@ -1,0 +1,206 @@
+"""A JupyterLab of one's own, and a notebook open in it in a real browser."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.error import URLError
+from urllib.request import urlopen
+
+from playwright.sync_api import ConsoleMessage, Locator, Page
+
+ROOT = hasattr(os, "geteuid") and os.geteuid() == 0
+
+CHROMIUM_ARGUMENTS = [
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-dev-shm-usage",  # /dev/shm is small in containers
+    "--disable-gpu",
+    "--disable-sync",
+    "--no-first-run",
+    *(["--no-sandbox"] if ROOT else []),
+]
+
+_SETTINGS: dict[str, dict[str, Any]] = {
+    "@jupyterlab/apputils-extension/notification": {
+        "fetchNews": "false",
+        "checkForUpdates": False,
+    },
+    "@jupyterlab/docmanager-extension/plugin": {"autosave": False},
+    "@jupyterlab/notebook-extension/tracker": {"windowingMode": "none"},  # every cell is on the page
+}
+
+_HARMLESS = (
+    "Failed to load resource: the server responded with a status of 404",  # of optional files that JupyterLab asks for
+    "Failed to load resource: the server responded with a status of 403",
+)
+"""Console errors that JupyterLab itself makes, with nothing of ours on the page."""
+
+
+def chromium() -> str | None:
+    """The path of a Chromium: $CHROMIUM, or what is installed."""
+    names = ("chromium", "chromium-browser", "google-chrome")
+    return os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
+
+
+@dataclass(frozen=True)
+class Server:
+    """Where a JupyterLab listens, and the token it asks for."""
+
+    port: int
+    token: str
+
+    def url(self, path: str) -> str:
+        return f"http://127.0.0.1:{self.port}/{path}?token={self.token}"
+
+
+@contextmanager
+def jupyterlab(notebooks: Path, state: Path) -> Iterator[Server]:
+    """A JupyterLab on a free port of this machine, which serves `notebooks` and keeps all else in `state`."""
+    server = Server(_free_port(), secrets.token_hex(16))
+    for plugin, values in _SETTINGS.items():
+        file = state / "settings" / f"{plugin}.jupyterlab-settings"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps(values))
+    places = {
+        "JUPYTER_CONFIG_DIR": "config",
+        "JUPYTER_DATA_DIR": "data",
+        "JUPYTER_RUNTIME_DIR": "runtime",
+        "JUPYTERLAB_SETTINGS_DIR": "settings",
+        "JUPYTERLAB_WORKSPACES_DIR": "workspaces",
+        "IPYTHONDIR": "ipython",
+    }
+    command = [
+        *(sys.executable, "-m", "jupyterlab", "--no-browser", "--ip=127.0.0.1", f"--port={server.port}"),
+        *(
+            "--ServerApp.port_retries=0",
+            f"--ServerApp.root_dir={notebooks}",
+            f"--IdentityProvider.token={server.token}",
+        ),
+        "--LabApp.expose_app_in_browser=True",  # window.jupyterapp: commands instead of clicks into menus
+        *(["--allow-root"] if ROOT else []),
+    ]
+    with (state / "server.log").open("wb") as log:
+        environment = os.environ | {name: str(state / place) for name, place in places.items()}
+        process = subprocess.Popen(command, env=environment, cwd=notebooks, stdout=log, stderr=subprocess.STDOUT)
+        try:
+            _await_answer(process, server, Path(log.name))
+            yield server
+        finally:
+            process.terminate()  # which stops the kernels too
+            try:
+                process.wait(20)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _await_answer(process: subprocess.Popen[bytes], server: Server, log: Path, timeout: float = 60) -> None:
+    deadline = time.monotonic() + timeout
+    while True:
+        try:
+            urlopen(server.url("api/status"), timeout=5).close()
+        except (URLError, OSError):
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError(f"JupyterLab did not start:\n{log.read_text()[-3000:]}") from None
+            time.sleep(0.1)
+        else:
+            return
+
+
+class Notebook:
+    """One open notebook, and what its page complained about."""
+
+    def __init__(self, page: Page, server: Server, name: str) -> None:
+        self.page = page
+        self.complaints: list[str] = []
+        page.on("console", self._heard)
+        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        page.goto(server.url(f"lab/tree/{name}") + "&reset")  # only this notebook, whatever was open before
+        self.panel = page.locator(".jp-NotebookPanel:not(.lm-mod-hidden)")
+        self.panel.wait_for()
+        # The page says "idle" before there is a kernel, and running a cell would then wait for ever: ask the session.
+        self.tell(
+            "async app => { const session = app.shell.currentWidget.sessionContext;"
+            " await session.ready; await session.session.kernel.info; }"
+        )
+
+    def _heard(self, message: ConsoleMessage) -> None:
+        if message.type == "error" and not message.text.startswith(_HARMLESS):
+            self.complaints.append(f"{message.text} ({message.location.get('url', '')})")
+
+    def tell(self, function: str, timeout: float = 60) -> None:
+        """Call a JavaScript function with the app and wait for its promise, which Playwright alone does for ever."""
+        self.page.evaluate(
+            """([source, timeout]) => Promise.race([
+                eval(source)(window.jupyterapp),
+                new Promise((_, fail) => setTimeout(() => fail(new Error("timed out: " + source)), 1000 * timeout)),
+            ]).then(() => null)""",
+            [function, timeout],
+        )
+
+    def run_all(self) -> None:
+        """Run every cell and wait until the last has finished."""
+        self.tell("app => app.commands.execute('notebook:run-all-cells')")
+
+    def theme(self, name: str) -> None:
+        self.tell(f"app => app.commands.execute('apputils:change-theme', {{theme: '{name}'}})")
+
+    def errors(self) -> list[str]:
+        """Tracebacks of cells and of Output widgets."""
+        texts = self.panel.locator('[data-mime-type="application/vnd.jupyter.stderr"]').all_inner_texts()
+        return [text for text in texts if "Traceback" in text]
+
+
+class ExplorerPage:
+    """An explorer as a reader finds it: by roles and names."""
+
+    def __init__(self, notebook: Notebook) -> None:
+        panel = notebook.panel
+        self.page = notebook.page
+        self.box: Locator = panel.locator(".jp-OutputArea-output").filter(has=panel.get_by_role("slider"))
+        self.picture = self.box.get_by_role("img")
+        self.finding = self.box.get_by_role("status")
+        self.problem = self.box.get_by_role("alert")
+        self.reset = self.box.get_by_role("button", name="Reset")
+        self.scenario = self.box.get_by_text("These settings as a scenario file")
+
+    def slider(self, name: str) -> Locator:
+        return self.box.get_by_role("slider", name=name, exact=True)
+
+    def switch(self, name: str) -> Locator:
+        return self.box.get_by_role("checkbox", name=name, exact=True)
+
+    def number(self, name: str) -> str:
+        """What was simulated, by its name in the table."""
+        row = self.box.get_by_role("row").filter(has=self.page.get_by_role("rowheader", name=name, exact=True))
+        return row.get_by_role("cell").first.inner_text()
+
+    def pixels(self) -> str:
+        """The bytes of the picture on the page, as text."""
+        return str(
+            self.picture.evaluate(
+                """async image => {
+                    await image.decode();
+                    const bytes = new Uint8Array(await (await fetch(image.src)).arrayBuffer());
+                    return Array.from(bytes, byte => byte.toString(16)).join(" ");
+                }"""
+            )
+        )
