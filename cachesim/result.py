@@ -21,12 +21,12 @@ _READS = ("hit", "stale_hit", "delayed_hit", "miss", "early")
 
 @dataclass(frozen=True)
 class Tables:
-    """The rows of a run as columns (arrays of equal length)."""
+    """The rows of a run as columns (arrays of equal length); those of the entries are put together when asked for."""
 
     requests: Columns
     outcomes: Sequence[str]
     loads: Columns
-    entries: Columns
+    entries: Callable[[], Columns]
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ class Result:
         """
         import pandas as pd
 
-        return pd.DataFrame(dict(self._kept().entries))
+        return pd.DataFrame(dict(self._kept().entries()))
 
     def series(self, bin: float = 1.0) -> pd.DataFrame:
         """The run over time, one row for each `bin` seconds, by the time at which the bin begins.

@@ -156,16 +156,12 @@ class _Simulation:
 
     def _result(self, failures: list[BaseException]) -> Result:
         recorder = self.recorder
-        tables = None
-        if self.tables:
-            entries = recorder.entries()
-            names = ("key", "place", "stored", "expires", "ended", "reason")
-            tables = Tables(
-                requests=recorder.request_columns(),
-                outcomes=[outcome.name for outcome in Outcome],
-                loads=recorder.load_columns(),
-                entries={name: [getattr(entry, name) for entry in entries] for name in names},
-            )
+        tables = Tables(
+            requests=recorder.request_columns(),
+            outcomes=[outcome.name for outcome in Outcome],
+            loads=recorder.load_columns(),
+            entries=recorder.entry_columns,
+        )
         return Result(
             metrics=measure(recorder, connections=self.scenario.database.connections),
             warmup=self.scenario.warmup,
@@ -173,5 +169,5 @@ class _Simulation:
             errors=recorder.errors,
             failures=failures,
             _digest=recorder.digest,
-            _tables=tables,
+            _tables=tables if self.tables else None,
         )

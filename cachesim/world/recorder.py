@@ -371,8 +371,13 @@ class Recorder:
         names = ("start", "service_start", "end", "key", "node", "cause", "status")
         return dict(zip(names, self._loads.columns(), strict=True))
 
-    def entries(self) -> list[Entry]:
-        """Every value stored since the warm-up, in order of its end; those that lasted come last."""
+    def entry_columns(self) -> Mapping[str, Any]:
+        """key, place, stored, expires, ended, reason of every value stored since the warm-up, in order of its end."""
+        entries = self._entries()
+        names = ("key", "place", "stored", "expires", "ended", "reason")
+        return {name: [getattr(entry, name) for entry in entries] for name in names}
+
+    def _entries(self) -> list[Entry]:
         held: dict[tuple[str, str], Entry] = {}
         ended: list[Entry] = []
 

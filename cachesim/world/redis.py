@@ -64,8 +64,11 @@ class RoundTrip(Pending):
 
     _executed = False
 
-    def __init__(self, loop: SimLoop, half: float, execute: Callable[[Any], Any], argument: Any) -> None:
-        self._loop, self._half, self._execute, self._argument = loop, half, execute, argument
+    def __init__(self, server: SimServer, execute: Callable[[Any], Any], argument: Any) -> None:
+        server.recorder.redis_used(1)
+        self._loop, self._execute, self._argument = server.loop, execute, argument
+        self._half = half = next(server.trips) / 2
+        loop = server.loop
         heappush(loop._queue, (loop.env._now + half, NORMAL, next(loop._next_id), self))
 
     def fire(self) -> None:
@@ -203,24 +206,20 @@ class SimRedis(FakeAsyncRedisMixin, redis.asyncio.Redis):  # type: ignore[misc] 
             self._direct = await self.connection_pool.get_connection()  # type: ignore[no-untyped-call]
             self._direct._sock.handshaking = True  # replies come back at once: the trip is this client's affair
         fields = [self._encode(arg) for arg in (*args[0].split(), *args[1:])]
-        reply = await self._trip(self._process, fields)
+        reply = await RoundTrip(self._server, self._process, fields)
         answered: Any = _Answered(reply, self._direct._decode)
         return await self.parse_response(answered, args[0], **options)
 
     async def get(self, name: Any) -> Any:
         """`GET`, read straight from the fake server's database."""
-        return await self._trip(self._get_now, name)
+        return await RoundTrip(self._server, self._get_now, name)
 
     async def set(self, name: Any, value: Any, *args: Any, **options: Any) -> Any:
         """`SET`; with no option but `px` it writes straight to the fake server's database."""
         plain = not args and (not options or (options.keys() == {"px"} and type(options["px"]) is int))
         if not plain or options.get("px", 1) <= 0 or self._server.config:
             return await super().set(name, value, *args, **options)
-        return await self._trip(self._set_now, (name, value, options.get("px")))
-
-    def _trip(self, execute: Callable[[Any], Any], argument: Any) -> RoundTrip:
-        self._server.recorder.redis_used(1)
-        return RoundTrip(self._loop, next(self._server.trips) / 2, execute, argument)
+        return await RoundTrip(self._server, self._set_now, (name, value, options.get("px")))
 
     def _process(self, fields: list[bytes]) -> Any:
         """Execute any command on the fake server, and return its reply, or the error that it is."""

@@ -187,7 +187,12 @@ async def test_no_error_of_the_server_reaches_a_caller(make_aside, origin, redis
 
 @pytest.mark.parametrize(
     "error",
-    [exceptions.ConnectionError, exceptions.TimeoutError, exceptions.BusyLoadingError, exceptions.RedisClusterException],
+    [
+        exceptions.ConnectionError,
+        exceptions.TimeoutError,
+        exceptions.BusyLoadingError,
+        exceptions.RedisClusterException,
+    ],
 )
 async def test_whatever_the_client_raises_is_redis_away(make_aside, origin, redis, error):
     cache = make_aside()

@@ -1,5 +1,6 @@
 """Options are validated when a cache is made and when a call changes them; what is wrong is told in one line."""
 
+import asyncio
 import inspect
 
 import pytest
@@ -128,8 +129,6 @@ def test_patterns_are_known_by_their_names():
 
 
 async def test_a_call_may_do_without_single_flight(make, origin):
-    import asyncio
-
     cache = make()
     callers = [asyncio.ensure_future(cache.get_or_set("k", origin.load, single_flight="none")) for _ in range(3)]
     await asyncio.gather(*callers)
