@@ -1,4 +1,4 @@
-"""What came out of a run: metrics, tables, a digest. Times are in seconds; tables are pandas frames, made when asked."""
+"""What came out of a run: metrics, tables, a digest. Times in seconds; tables are pandas frames, made when asked."""
 
 from __future__ import annotations
 

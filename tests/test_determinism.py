@@ -1,4 +1,4 @@
-"""The same scenario and seed give the same digest: in any process, whatever the hash seed, version of Python or loop."""
+"""The same scenario and seed give the same digest, in any process, loop and version of Python."""
 
 from __future__ import annotations
 

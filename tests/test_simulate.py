@@ -66,9 +66,9 @@ def test_conservation(
     trip: Any,
     writes: float,
     nodes: int,
-    balance: str,
+    balance: Any,
     warmup: float,
-    on_cancel: str,
+    on_cancel: Any,
     arrivals: Any,
     seed: int,
 ) -> None:

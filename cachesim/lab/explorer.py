@@ -109,9 +109,9 @@ class Explorer(Generic[S]):
     def _show(self) -> None:
         image, findings, toml = self._simulated(self.settings)
         self.picture.show(image, findings.alt)
-        self.finding.html = escape(findings.sentence)
         self.numbers.html = table(findings.numbers, findings.note)
         self.listing.text = toml
+        self.finding.html = escape(findings.sentence)  # last: when it is spoken, all else is on the page
 
     def _moved(self, change: object) -> None:
         if self._resetting:

@@ -129,13 +129,13 @@ def _loads(number: float) -> str:
     """
     if number == 1:
         return "one load"
-    return f"{number:.1f} loads" if number < 10 else f"{number:.0f} loads"
+    return f"{number:.2g} loads" if number < 10 else f"{number:.0f} loads"
 
 
 def _theory(settings: HotKey) -> str:
     if settings.single_flight:
         return "1"
-    return f"1 + λD = 1 + {settings.rate:g} × {settings.load_time:g} = {settings.unprotected:.5g}"
+    return f"1 + λD = {settings.unprotected:.5g}"
 
 
 def _shape(counts: NDArray[np.int64]) -> str:
@@ -156,9 +156,9 @@ def _numbers(settings: HotKey, result: Result) -> list[Number]:
         theory += f" (95 % of such runs: {settings.expected - stray:.3g} to {settings.expected + stray:.3g})"
     return [
         Number("Loads per expiry, mean", f"{metrics['episode_size_mean']:.4g}", theory),
-        Number("Largest stampede", f"{metrics['largest_stampede']:.0f} loads"),
+        Number("Largest stampede", _loads(metrics["largest_stampede"])),
         Number("Latency, 99th percentile", f"{metrics['latency_p99']:.2f} s"),
-        Number("Hit ratio", f"{metrics['hit_ratio']:.1%}"),
+        Number("Hit ratio", f"{100 * metrics['hit_ratio']:.1f} %"),
     ]
 
 

@@ -3,8 +3,7 @@ function render({ model, el }) {
   image.decoding = "sync"; // the old image stays until the new one can be painted: no flicker
   image.width = model.get("width");
   image.height = model.get("height");
-  image.style.maxWidth = "100%";
-  image.style.height = "auto";
+  Object.assign(image.style, { display: "block", maxWidth: "100%", height: "auto", margin: "0.5rem 0" });
   el.append(image);
 
   let address;

@@ -16,6 +16,7 @@ import traitlets as t
 from matplotlib import style
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 __all__ = ["Picture", "freeze", "kept_figure", "plain_style", "png"]
 
@@ -56,7 +57,8 @@ def plain_style() -> Iterator[None]:
 def kept_figure(width: int, height: int) -> Figure:
     """A figure of so many pixels on the page, white, that pyplot does not know."""
     size = (width / _CSS_DPI, height / _CSS_DPI)
-    figure = Figure(figsize=size, dpi=_CSS_DPI * _SHARPNESS, layout="constrained", facecolor="white")
+    layout = ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.1)  # inches
+    figure = Figure(figsize=size, dpi=_CSS_DPI * _SHARPNESS, layout=layout, facecolor="white")
     FigureCanvasAgg(figure)
     return figure
 

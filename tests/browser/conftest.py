@@ -63,6 +63,7 @@ def open_notebook(browser: Browser, server: Server) -> Iterator[Callable[[str], 
 
     def open(name: str) -> Notebook:
         contexts.append(browser.new_context(viewport={"width": 1280, "height": 1000}, reduced_motion="reduce"))
+        contexts[-1].set_default_timeout(15_000)
         return Notebook(contexts[-1].new_page(), server, name)
 
     yield open

@@ -173,9 +173,8 @@ class ExplorerPage:
     """An explorer as a reader finds it: by roles and names."""
 
     def __init__(self, notebook: Notebook) -> None:
-        panel = notebook.panel
         self.page = notebook.page
-        self.box: Locator = panel.locator(".jp-OutputArea-output").filter(has=panel.get_by_role("slider"))
+        self.box = notebook.panel.locator(".jp-OutputArea-output").filter(has=self.page.get_by_role("slider"))
         self.picture = self.box.get_by_role("img")
         self.finding = self.box.get_by_role("status")
         self.problem = self.box.get_by_role("alert")

@@ -22,6 +22,7 @@ def test_a_broken_callback_shows_its_error(open_notebook):
     expect(explorer.problem).to_contain_text("ZeroDivisionError: no luck with <this> seed")
     explorer.problem.get_by_text("Where it happened").press("Enter")
     expect(explorer.problem.get_by_text("Traceback (most recent call last)")).to_be_visible()
+    explorer.page.set_viewport_size({"width": 1280, "height": 1500})  # room for all of it
     SHOTS.mkdir(exist_ok=True)
     explorer.box.screenshot(path=SHOTS / "broken.png")
 

@@ -85,9 +85,14 @@ LOOPS: dict[str, Callable[[], Loop]] = {
 }
 
 
+def silent(loop: Loop, context: dict[str, Any]) -> None:
+    """Say nothing of what programs leave behind on purpose: the garbage collector finds it when it likes."""
+
+
 def driven(loop: Loop, driver: Callable[[Loop, Log], None]) -> Log:
     """What `driver` logs with that loop, and what it raises at the end."""
     log: Log = []
+    loop.set_exception_handler(silent)
     try:
         driver(loop, log)
     except DeadlockError:
@@ -95,6 +100,7 @@ def driven(loop: Loop, driver: Callable[[Loop, Log], None]) -> Log:
     except BaseException as error:
         log.append(f"raised {error!r}")
     result = log.copy()
+    loop.set_exception_handler(silent)
     if not loop.is_closed():
         while rest := asyncio.all_tasks(loop):
             for task in rest:
@@ -118,7 +124,7 @@ async def nap(log: Log, name: str, delay: float, result: object = None) -> objec
     log.append((now(), name, "sleeps"))
     try:
         await asyncio.sleep(delay)
-    except BaseException as error:
+    except asyncio.CancelledError as error:
         log.append((now(), name, repr(error)))
         raise
     log.append((now(), name, "woke"))
@@ -141,9 +147,9 @@ async def outcome(awaitable: Any) -> str:
     """What awaiting gives, as text."""
     try:
         return repr(await awaitable)
-    except BaseExceptionGroup as group:
+    except ExceptionGroup as group:
         return f"group of {group.exceptions!r}"
-    except BaseException as error:
+    except (Exception, asyncio.CancelledError) as error:
         return repr(error)
 
 
@@ -1273,7 +1279,7 @@ class Interpreter:
             self.log.append((now(), place, kind))
             try:
                 await self.operation(kind, rest, place, children)
-            except BaseException as error:
+            except (Exception, asyncio.CancelledError) as error:
                 self.log.append((now(), place, type(error).__name__))
                 if kind != "catch":
                     raise

@@ -701,7 +701,8 @@ STEPS = st.lists(
         st.tuples(st.sampled_from(["rename", "copy"]), KEYS, KEYS),
         st.tuples(st.sampled_from(["mget", "unlink", "touch"]), KEYS, KEYS),
         st.tuples(st.just("mset"), st.dictionaries(KEYS, st.integers(0, 9), min_size=1)),
-        st.tuples(st.sampled_from(["keys", "dbsize", "scan", "flushdb", "time"])),
+        st.tuples(st.sampled_from(["dbsize", "flushdb", "time"])),
+        st.tuples(st.just("scan")),  # in order of keys in fakeredis; KEYS has no order
     ),
     max_size=30,
 )
