@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 __all__ = ["BLUE", "VERMILION", "Storm", "in_flight", "storm"]
 
 BLUE, VERMILION = "#0072B2", "#D55E00"
+_DARK_VERMILION = "#A94A00"
+"""For text, which needs more contrast than a line."""
 
 _MOST_STEPS = 4000
 """More steps than this cannot be told apart on a page, and the renderer refuses areas with some hundred thousand."""
@@ -103,7 +105,7 @@ class Storm:
         self._line = ax.axhline(0, color=VERMILION, linestyle=(0, (5, 3)), linewidth=1.5, visible=False)
         beside = ("axes fraction", "data")
         self._line_name = ax.annotate(
-            "", (1, 0), (6, 0), xycoords=beside, textcoords="offset points", va="center", color=VERMILION
+            "", (1, 0), (6, 0), xycoords=beside, textcoords="offset points", va="center", color=_DARK_VERMILION
         )
         ax.set(xlabel="time (s)", ylabel="requests in flight\nat the database")
         ax.spines[["top", "right"]].set_visible(False)

@@ -132,8 +132,9 @@ class Scenario(Setting):
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
+        recorded = isinstance(self.keys, RecordedKeys | Documentation)
         if self.duration is None:
-            if isinstance(self.arrivals, RecordedTimes) or isinstance(self.keys, RecordedKeys | Documentation):
+            if recorded or isinstance(self.arrivals, RecordedTimes):
                 return self  # it ends with the stream
             if "duration" in self.model_fields_set:
                 raise ScenarioError(Problem("duration", "missing; only recorded keys or times end by themselves"))
@@ -142,7 +143,7 @@ class Scenario(Setting):
         if self.warmup >= self.duration:
             message = f"{self.warmup!r} is not allowed; below duration ({self.duration:g})"
             raise ScenarioError(Problem("warmup", message))
-        if (expected := self.arrivals.expected(self.duration)) > _MOST_REQUESTS:
+        if not recorded and (expected := self.arrivals.expected(self.duration)) > _MOST_REQUESTS:
             message = f"{self.duration!r} is not allowed; about {expected:.3g} requests would arrive, at most 1e10 may"
             raise ScenarioError(Problem("duration", message))
         return self

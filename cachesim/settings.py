@@ -26,6 +26,7 @@ __all__ = [
     "Share",
     "kebab_case",
     "problems_of",
+    "shown",
 ]
 
 NonNegative = Annotated[float, Field(ge=0)]
@@ -38,6 +39,12 @@ Share = Annotated[float, Field(ge=0, le=1)]
 """A number from 0 to 1."""
 Count = Annotated[int, Field(ge=1)]
 """A whole number of 1 or more."""
+
+
+def shown(value: object) -> str:
+    """A value as error messages show it: its repr, cut to 80 characters."""
+    text = repr(value)
+    return text if len(text) <= 80 else text[:77] + "..."
 
 
 class Problem(NamedTuple):
@@ -54,7 +61,8 @@ class InvalidSetting(ValueError):
     """A setting was refused; `problems` says which fields and why, and the text is one line."""
 
     def __init__(self, *problems: Problem, source: str = "") -> None:
-        super().__init__((f"{source}: " if source else "") + "; ".join(map(str, problems)))
+        text = (f"{source}: " if source else "") + "; ".join(map(str, problems))
+        super().__init__(" ".join(text.splitlines()))
         self.problems = problems
 
 
@@ -68,7 +76,7 @@ class Setting(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
     error: ClassVar[Callable[..., InvalidSetting]] = ScenarioError
 
-    def __init__(self, *positional: Any, **fields: Any) -> None:
+    def __init__(self, /, *positional: Any, **fields: Any) -> None:
         names = [name for name, field in type(self).model_fields.items() if field.kw_only is False]
         if len(positional) > len(names):
             raise TypeError(f"{type(self).__name__} takes {len(names)} positional argument(s), got {len(positional)}")
@@ -104,11 +112,12 @@ class Family(Setting):
         members = {kebab_case(member.__name__): member for member in _leaves(cls)}
         known = ", ".join(members)
         if not isinstance(value, Mapping):
-            raise cls.error(Problem("", f"{value!r} is not allowed; a table with type = one of {known}"))
-        if value.get("type") not in members:
-            given = f"{value['type']!r} is unknown" if "type" in value else "missing"
+            raise cls.error(Problem("", f"{shown(value)} is not allowed; a table with type = one of {known}"))
+        kind = value.get("type")
+        if not isinstance(kind, str) or kind not in members:
+            given = f"{shown(value['type'])} is unknown" if "type" in value else "missing"
             raise cls.error(Problem("type", f"{given}; known: {known}"))
-        return members[value["type"]](**{name: field for name, field in value.items() if name != "type"})
+        return members[kind](**{name: field for name, field in value.items() if name != "type"})
 
     def table(self) -> dict[str, Any]:
         return {"type": kebab_case(type(self).__name__), **super().table()}
@@ -173,5 +182,5 @@ def problems_of(error: ValidationError, setting: type[BaseModel]) -> list[Proble
             found.append(Problem(field, str(inner)))
         else:
             allowed = _ALLOWED.get(item["type"], item["msg"]).format(**context)
-            found.append(Problem(field, f"{item['input']!r} is not allowed; {allowed}"))
+            found.append(Problem(field, f"{shown(item['input'])} is not allowed; {allowed}"))
     return found

@@ -35,6 +35,8 @@ _SOURCES = ("arrivals", "keys", "nodes", "writes", "database", "redis", "caches"
 """Every source of chance has its own child of the seed; new ones are added at the end, so that old runs stay."""
 
 _PROGRESS_STEPS = 200
+_GRACE = 60.0
+"""Seconds that open requests have at least when a recorded stream of unknown length ends."""
 
 
 def simulate(
@@ -100,16 +102,27 @@ class _Simulation:
         self.seeds = dict(zip(_SOURCES, seeds, strict=True))
 
     def run(self) -> Result:
+        try:
+            return self._run()
+        except TraceError as error:  # met at the first request or at any later one
+            raise ScenarioError(Problem("", str(error))) from None
+        finally:
+            self.loop.close()
+
+    def _run(self) -> Result:
         failures: list[BaseException] = []
         servers: list[Server] = []
         try:
             self.loop.run_until_complete(self._serve(servers))
         except DeadlockError as deadlock:
             failures.append(deadlock)
+        if self.recorder.measured < 0:
+            length = self.scenario.warmup + self.recorder.measured
+            message = f"{self.scenario.warmup!r} is not allowed; the stream ends at {length:g} s"
+            raise ScenarioError(Problem("warmup", message))
         self.recorder.finish()
         self.loop.run_until_complete(self._close(servers))
         failures.extend(self.loop.failures)
-        self.loop.close()
         return self._result(failures)
 
     async def _serve(self, servers: list[Server]) -> None:
@@ -121,19 +134,17 @@ class _Simulation:
             client = SimRedis(redis)
             node = Node(index, loop=loop, redis=client, database=database, recorder=recorder, seed=int(seed))
             servers.append(Server(node, self.factory))
-        try:
-            keys = scenario.keys.stream(self._rng("keys"))
-            keys, nodes = addressed(keys, scenario.balance, scenario.nodes, self._rng("nodes"))
-            times = scenario.arrivals.times(self._rng("arrivals"))
-            writes = writers(scenario.writes, self._rng("writes"))
-            end = inf if scenario.duration is None else scenario.duration
-            requests = zip(times, keys, nodes, writes, strict=False)
-            traffic = Traffic(loop, recorder, servers, requests=requests, duration=end)
-            if self.progress is not None:
-                loop.call_soon(self._report, traffic, self.progress)
-            await traffic.done
-        except TraceError as error:
-            raise ScenarioError(Problem("", str(error))) from None
+        keys = scenario.keys.stream(self._rng("keys"))
+        keys, nodes = addressed(keys, scenario.balance, scenario.nodes, self._rng("nodes"))
+        times = scenario.arrivals.times(self._rng("arrivals"))
+        writes = writers(scenario.writes, self._rng("writes"))
+        end = inf if scenario.duration is None else scenario.duration
+        requests = zip(times, keys, nodes, writes, strict=False)
+        grace = _GRACE if scenario.duration is None else 0.0
+        traffic = Traffic(loop, recorder, servers, requests=requests, duration=end, grace=grace)
+        if self.progress is not None:
+            loop.call_soon(self._report, traffic, self.progress)
+        await traffic.done
 
     async def _close(self, servers: list[Server]) -> None:
         """Close the caches and cancel what still runs."""

@@ -193,7 +193,11 @@ def _decimals(value: float, digits: int) -> int:
 
 
 def _number(value: float, typical: float) -> str:
-    """Four digits that count; whole numbers in full."""
+    """Four digits that count; whole numbers in full.
+
+    >>> _number(60313.0, 60313.0), _number(50.490909, 50.490909), _number(54.91, 1234.5)
+    ('60,313', '50.49', '55')
+    """
     if value.is_integer() and typical.is_integer():
         return f"{value:,.0f}"
     text = f"{value:,.{_decimals(typical or value, 4)}f}"
@@ -201,6 +205,11 @@ def _number(value: float, typical: float) -> str:
 
 
 def _seconds(value: float, typical: float) -> str:
+    """In the unit in which the typical one is easily read.
+
+    >>> _seconds(0.0233, 0.0233), _seconds(0.5, 2.0), _seconds(0.00002, 0.00002), _seconds(0.0, 0.0)
+    ('23.3 ms', '0.5 s', '20 µs', '0 s')
+    """
     for unit, scale in (("µs", 1e-6), ("ms", 1e-3)):
         if 0 < abs(typical) < 1000 * scale and value:
             return f"{_number(value / scale, typical / scale)} {unit}"
@@ -216,7 +225,11 @@ def _bytes(value: float, typical: float) -> str:
 
 
 def _percent(value: float, typical: float) -> str:
-    """Two decimals; what is neither nothing nor everything does not look like it."""
+    """Two decimals; what is neither nothing nor everything does not look like it.
+
+    >>> [_percent(share, share) for share in (0, 0.00001, 0.9536, 0.99999, 1)]
+    ['0.00 %', '<0.01 %', '95.36 %', '>99.99 %', '100.00 %']
+    """
     text = f"{100 * value:.2f}"
     if text in ("0.00", "-0.00") and value != 0:
         text = "<0.01" if value > 0 else ">-0.01"

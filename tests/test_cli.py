@@ -785,7 +785,7 @@ def test_ctrl_c_ends_with_130_and_one_line(tmp_path, storm):
 
 
 @pytest.mark.parametrize(
-    ("options", "shown"), [((), "s simulated"), (("--replications", "3"), "of 3 runs"), (("--set", "duration=1"), "")]
+    ("options", "shown"), [((), "s simulated"), (("--replications", "2"), "of 2 runs"), (("--set", "duration=1"), "")]
 )
 def test_a_terminal_sees_progress_of_what_takes_long(tmp_path, storm, options, shown):
     pty = pytest.importorskip("pty")

@@ -11,6 +11,7 @@ from __future__ import annotations
 import gzip
 import lzma
 import math
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -38,7 +39,7 @@ def _blocks(path: Path) -> Iterator[bytes]:
                 yield block
     except FileNotFoundError:
         raise TraceError(f"{path}: no such file") from None
-    except (OSError, EOFError, lzma.LZMAError) as error:
+    except (OSError, EOFError, ValueError, lzma.LZMAError, zlib.error) as error:
         raise TraceError(f"{path}: cannot be read ({error})") from None
     if empty:
         raise TraceError(f"{path}: is empty; at least one request is needed")

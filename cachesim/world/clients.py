@@ -44,7 +44,8 @@ def addressed(
 class Traffic:
     """The requests of a run: each arrival asks one key of one node. It stands in the queue as the next arrival.
 
-    `requests` yields (arrival time, key, node, whether it writes).
+    `requests` yields (arrival time, key, node, whether it writes). When they end, what is open has as long again for
+    its outcome, at least `grace` seconds.
     """
 
     _cancelled = False
@@ -57,9 +58,10 @@ class Traffic:
         *,
         requests: Iterator[tuple[float, str, int, bool]],
         duration: float,
+        grace: float,
     ) -> None:
         self._loop, self._recorder, self._servers = loop, recorder, servers
-        self._requests, self._duration = requests, duration
+        self._requests, self._duration, self._grace = requests, duration, grace
         self._start = loop.starter()
         self._open = recorder.open
         self._written = 0
@@ -83,7 +85,7 @@ class Traffic:
     def _end(self, end: float) -> None:
         self.over = True
         self._recorder.stream_ended(end)
-        self._loop.call_at(2 * end, self._settle, True)
+        self._loop.call_at(end + max(end, self._grace), self._settle, True)
         self._settle()
 
     def _settle(self, anyhow: bool = False) -> None:

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import repeat
 from typing import Annotated
 
 import numpy as np
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from cachesim.settings import Count, Family, Positive, Problem, ScenarioError, Seconds
 
@@ -106,7 +106,7 @@ class Uniform(Latency):
 class Empirical(Latency):
     """One of the given times in seconds, each equally likely: measured latencies, put in as they are."""
 
-    values: Annotated[tuple[Seconds, ...], Field(min_length=1, strict=False, kw_only=False)]
+    values: Annotated[Sequence[Seconds], AfterValidator(tuple)] = Field(min_length=1, kw_only=False)
 
     def sample(self, rng: np.random.Generator, n: int) -> list[float]:
         return [self.values[i] for i in rng.integers(len(self.values), size=n).tolist()]

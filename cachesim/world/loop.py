@@ -18,6 +18,7 @@ import sys
 import weakref
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
+from contextlib import suppress
 from functools import partial
 from heapq import heapify, heappop, heappush
 from math import inf
@@ -215,7 +216,12 @@ class SimLoop(NoRealWorld):
         return self._closed
 
     def close(self) -> None:
+        """Close for good: what has not ended never runs again, and nothing is said about it."""
         self._closed = True
+        self._exception_handler = lambda loop, context: None
+        for task in sorted(asyncio.all_tasks(self), key=lambda task: task.get_name()):
+            with suppress(Exception):  # what it says on its way out, nobody hears
+                task.get_coro().close()
         self._ready.clear()
 
     # Scheduling

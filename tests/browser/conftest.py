@@ -1,4 +1,7 @@
-"""A real browser and a JupyterLab for it, started once."""
+"""A real browser and a JupyterLab for it, started once for the tests in this folder.
+
+No longer: while Playwright is at work, an event loop runs in this thread, which other tests would notice.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +30,7 @@ hot_key.explore(broken)
 """
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
     path = chromium()
     if path is None:
@@ -41,7 +44,7 @@ def browser() -> Iterator[Browser]:
         browser.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def server(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """JupyterLab, which serves copies: it writes checkpoints beside its notebooks."""
     import nbformat

@@ -1156,11 +1156,11 @@ def closed(loop, log):
     loop.close()
     loop.close()
     log.append((loop.is_closed(), loop.is_running()))
-    for use in (loop.call_soon, loop.call_soon_threadsafe):
+    for name in ("call_soon", "call_soon_threadsafe"):
         try:
-            use(print)
+            getattr(loop, name)(print)
         except RuntimeError as error:
-            log.append((use.__name__, type(error)))
+            log.append((name, type(error)))
     for delay in (0, 1):
         try:
             loop.call_later(delay, print)

@@ -33,6 +33,7 @@ async def finished(awaitable: Awaitable[object]) -> object:
         for task in rest:
             task.cancel()
         await asyncio.gather(*rest, return_exceptions=True)
+        await asyncio.get_running_loop().shutdown_asyncgens()
 
 
 class World:
@@ -625,7 +626,7 @@ def test_a_lock_of_the_stock_client_works():
                 log.append((now(), name))
                 await asyncio.sleep(seconds)
 
-        await asyncio.gather(work("a", client, 2), work("b", other, 1), work("c", client, 1))
+        await asyncio.gather(work("a", client, 2.1), work("b", other, 1.1), work("c", client, 1))
         lost = client.lock("lock", timeout=1)
         await lost.acquire()
         await asyncio.sleep(2)
