@@ -62,7 +62,7 @@ def check_numbers(explorer: ExplorerPage) -> None:
 def test_runs_without_errors(notebook):
     assert notebook.errors() == []
     assert notebook.complaints == []
-    expect(notebook.panel.get_by_text("Theory says 1 + 100 × 0.5 = 51;")).to_be_visible()
+    expect(notebook.panel.get_by_text("theory says 1 + 100 × 0.5 = 51,")).to_be_visible()
 
 
 def test_shows_one_picture_with_a_text(explorer, notebook):

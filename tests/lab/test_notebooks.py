@@ -105,7 +105,7 @@ def test_imports_in_one_cell_of_at_most_six_lines(path):
 
 def test_the_first_one_tells_theory_beside_simulation():
     text = printed(executed(next(path for path in NOTEBOOKS if path.stem == "00_start_here")))
-    assert "Theory says 1 + 100 × 0.5 = 51;" in text
+    assert "theory says 1 + 100 × 0.5 = 51," in text
     assert "3 loads of one value, 3 at once" in text
 
 
