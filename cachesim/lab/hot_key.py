@@ -19,6 +19,7 @@ from cachesim.plots import Storm, in_flight
 from cachesim.result import Result
 from cachesim.scenario import Pattern, Scenario
 from cachesim.simulation import simulate
+from cachesim.theory import stampede_size
 from cachesim.world import arrivals, keys, latency
 from cachesim.world.database import Database
 
@@ -62,7 +63,7 @@ class HotKey:
     @property
     def unprotected(self) -> float:
         """Loads per expiry without single flight: 1 + λD."""
-        return 1 + self.rate * self.load_time
+        return stampede_size(self.rate, self.load_time)
 
     @property
     def expected(self) -> float:
