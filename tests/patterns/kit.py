@@ -25,7 +25,7 @@ from cachesim.world.redis import Redis, SimRedis, SimServer
 
 KINDS = ("in-process", "cache-aside", "cache-aside, stock client")
 ROUND_TRIP = 0.002
-FALSY = (None, 0, 0.0, "", [], {}, False)
+FALSY: tuple[Any, ...] = (None, 0, 0.0, "", [], {}, False)
 
 
 class OriginError(Exception):
@@ -33,7 +33,7 @@ class OriginError(Exception):
 
 
 class Origin:
-    """Where values come from: loads take a second and return "value 1", "value 2", ..., unless a test says otherwise."""
+    """Where values come from: loads take a second and return "value 1", "value 2", ... unless a test says otherwise."""
 
     def __init__(self) -> None:
         self.calls = self.cancelled = self.under_way = self.most_at_once = 0
@@ -129,7 +129,12 @@ class World:
 
     def make(self, kind: str, **options: Any) -> Any:
         """A cache of that kind; `ttl` is 10 s and chance is seeded unless the options say otherwise."""
-        common = {"ttl": 10, "clock": self.loop.time, "rng": random.Random(1), "observe": self.events.append}
+        common: dict[str, Any] = {
+            "ttl": 10,
+            "clock": self.loop.time,
+            "rng": random.Random(1),
+            "observe": self.events.append,
+        }
         if kind == "in-process":
             cache: Cache = InProcess(**(common | options))
         else:

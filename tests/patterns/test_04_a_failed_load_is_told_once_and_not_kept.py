@@ -1,7 +1,7 @@
 """Promise 4: a failed load reaches all its waiters once, is not cached, and makes nobody try one after another.
 
-With the lock that is often printed, each of N waiters in turn gets the lock, finds no value and loads again: one failure
-becomes N loads in a row.
+With the lock that is often printed, each of N waiters in turn gets the lock, finds no value and loads again: one
+failure becomes N loads in a row.
 """
 
 import asyncio

@@ -1,7 +1,8 @@
-"""Promise 5: the tables of what is under way are empty when nothing is. (Every test of this folder checks it at its end.)
+"""Promise 5: the tables of what is under way are empty when nothing is.
 
-A dict of locks never shrinks; locks that are removed on release let a second holder in; and a flight that is removed by
-key, not by identity, takes its successor with it (async-lru 2.4).
+Every test of this folder that makes a cache checks it at its end. A dict of locks never shrinks;
+locks that are removed on release let a second holder in; and a flight that is removed by key, not by identity, takes
+its successor with it (async-lru 2.4).
 """
 
 import asyncio

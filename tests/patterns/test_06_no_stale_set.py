@@ -1,7 +1,7 @@
 """Promise 6: a load that began before an invalidation or a write never stores its result over it, within one process.
 
-Traps: FusionCache 535, 613, 625 and 628, Caffeine 193, aiocache 95, `cache_clear()` of cachetools during a call. "On the
-wire" is a SET that has been sent and reaches Redis later than what was sent after it, over another connection.
+Traps: FusionCache 535, 613, 625 and 628, Caffeine 193, aiocache 95, `cache_clear()` of cachetools during a call. "On
+the wire" is a SET that has been sent and reaches Redis later than what was sent after it, over another connection.
 """
 
 import asyncio

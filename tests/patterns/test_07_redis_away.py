@@ -1,5 +1,6 @@
-"""Promise 7: with Redis away, reads go to the loader behind a breaker, single flight is kept, writes do not fail, and it
-comes back by itself. (cashews drops the lock, async-hybrid-cache raises.)
+"""Promise 7: with Redis away, reads go to the loader, single flight is kept, writes do not fail, and it comes back.
+
+A breaker keeps callers from waiting for it. (cashews drops the lock, async-hybrid-cache raises.)
 """
 
 import asyncio

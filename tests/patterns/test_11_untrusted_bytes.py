@@ -1,4 +1,4 @@
-"""Promise 11: what comes from Redis is not trusted; what is no value of the cache is a miss, logged once, never raised."""
+"""Promise 11: what comes from Redis is not trusted; what is no value of ours is a miss, logged once, never raised."""
 
 import asyncio
 import logging

@@ -1,7 +1,7 @@
 """Promise 12: keys carry a namespace and a version, and two different arguments never share one."""
 
 import re
-from datetime import date, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
 from enum import Enum, IntEnum
 from uuid import UUID
@@ -20,7 +20,7 @@ async def test_calls_with_the_same_arguments_share_a_value(make):
     calls = []
 
     @cache.cached("user:{user_id}:{lang}")
-    async def get_user(user_id: int, lang: str = "en") -> str:
+    async def get_user(user_id, lang="en"):
         calls.append((user_id, lang))
         return f"{user_id} in {lang}"
 
@@ -33,7 +33,7 @@ async def test_a_number_and_its_text_are_two_arguments(make):
     cache = make()
 
     @cache.cached("item:{x}")
-    async def get(x: object) -> str:
+    async def get(x):
         return repr(x)
 
     arguments = [7, "7", 7.0, True, "True", None, "None", "", "a:b", "a%3Ab", "'7", Decimal(7), UUID(int=7)]
@@ -44,7 +44,7 @@ async def test_the_decorated_function_keeps_its_name_and_tells_its_keys(make):
     cache = make()
 
     @cache.cached("user:{user_id}")
-    async def get_user(user_id: int) -> dict[str, int]:
+    async def get_user(user_id):
         """A user."""
         return {"id": user_id}
 
@@ -57,7 +57,7 @@ async def test_a_key_told_by_the_function_deletes(make):
     rows = {7: "old"}
 
     @cache.cached("user:{user_id}")
-    async def get_user(user_id: int) -> str:
+    async def get_user(user_id):
         return rows[user_id]
 
     await get_user(7)
@@ -71,7 +71,7 @@ async def test_a_method_is_cached_by_its_arguments(make):
 
     class Users:
         @cache.cached("user:{user_id}")
-        async def get(self, user_id: int) -> str:
+        async def get(self, user_id):
             return f"user {user_id}"
 
     assert await Users().get(7) == "user 7"
@@ -83,7 +83,7 @@ async def test_wrong_arguments_are_refused_as_by_the_function_itself(make):
     cache = make()
 
     @cache.cached("user:{user_id}")
-    async def get_user(user_id: int) -> None: ...
+    async def get_user(user_id): ...
 
     with pytest.raises(TypeError, match="user_id"):
         await get_user()
@@ -95,7 +95,7 @@ async def test_the_decorated_function_of_a_failing_load_fails(make):
     cache = make()
 
     @cache.cached("user:{user_id}")
-    async def get_user(user_id: int) -> None:
+    async def get_user(user_id):
         raise LookupError(user_id)
 
     with pytest.raises(LookupError):
@@ -143,7 +143,7 @@ def test_the_decorator_refuses_a_template_when_it_is_applied(world):
     with pytest.raises(ValueError, match="must name each parameter once"):
 
         @cache.cached("user")
-        async def get_user(user_id: int) -> None: ...
+        async def get_user(user_id): ...
 
 
 # Arguments
@@ -158,7 +158,7 @@ scalars = (
     | st.decimals(allow_nan=False)
     | st.uuids()
     | st.dates()
-    | st.datetimes(timezones=st.none() | st.just(timezone.utc) | st.just(timezone(timedelta(hours=1))))
+    | st.datetimes(timezones=st.none() | st.just(UTC) | st.just(timezone(timedelta(hours=1))))
 )
 
 

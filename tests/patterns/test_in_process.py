@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from typing import Any
 
 import cachetools
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from cachesim.patterns import InProcess
 from tests.patterns.kit import OriginError, World
 
-POLICIES = {
+POLICIES: dict[str, Any] = {
     "fifo": cachetools.FIFOCache,
     "lru": cachetools.LRUCache,
     "lfu": cachetools.LFUCache,

@@ -1,14 +1,13 @@
 """Random interleavings of reads, writes, deletes, expiry, failures and departures, held against a simple model.
 
-The model is a database whose keys have versions that only rise, and, for each key, a *floor*: the newest version that was
-committed when a delete or set returned. Whatever the order of things: a read that arrives afterwards is served that
+The model is a database whose keys have versions that only rise, and, for each key, a *floor*: the newest version that
+was committed when a delete or set returned. Whatever the order of things: a read that arrives afterwards is served that
 version or a newer one; no value outlives its lifetime; nobody is cancelled, or fails, but by their own doing or by a
-load of their own time; with single flight no load runs beside another that it should have joined; and at rest nothing is
-under way. Each command to Redis takes a round trip of its own length, so any may overtake any other.
+load of their own time; with single flight no load runs beside another that it should have joined; and at rest nothing
+is under way. Each command to Redis takes a round trip of its own length, so any may overtake any other.
 """
 
 import asyncio
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -107,7 +106,8 @@ class Interleavings(RuleBasedStateMachine):
         try:
             value = await self.cache.get_or_set(key, lambda: self._load(row, seconds, fails))
         except OriginError as error:
-            assert self.failures[error.args[0]] >= arrival, "a failure from before this read"
+            if self.failures[error.args[0]] < arrival:
+                raise AssertionError("a failure from before this read") from error
         except asyncio.CancelledError:
             assert me.cancelling(), "cancelled, though nobody cancelled this caller"
             raise
