@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator, Sequence
 from heapq import heappush
 from itertools import cycle, repeat, tee
@@ -104,7 +103,7 @@ class Traffic:
         CURRENT_REQUEST.set(request)
         try:
             value = await server.get(request.key)
-        except (Exception, asyncio.CancelledError) as error:
+        except BaseException as error:
             self._failed(request, error)
         else:
             self._recorder.served(request, value)
@@ -116,7 +115,7 @@ class Traffic:
         self._written += 1
         try:
             await server.write(request.key, {"key": request.key, "write": self._written})
-        except (Exception, asyncio.CancelledError) as error:
+        except BaseException as error:
             self._failed(request, error)
         else:
             self._recorder.written(request)
@@ -124,7 +123,7 @@ class Traffic:
             self._settle()
 
     def _failed(self, request: Request, error: BaseException) -> None:
-        if isinstance(error, SimulationError) and not self.done.done():
-            self.done.set_exception(error)  # not an outcome: the code asks for what a simulation has not
+        if isinstance(error, SimulationError | KeyboardInterrupt | SystemExit) and not self.done.done():
+            self.done.set_exception(error)  # no outcome: the code asks for what a simulation has not, or for its end
         if request in self._open:
             self._recorder.failed(request, error)

@@ -38,6 +38,9 @@ T = TypeVar("T")
 ARRIVAL = 2
 """The priority of an arrival in the queue: after simpy's URGENT (0) and NORMAL (1), so it comes last in its instant."""
 
+_MOST_TURNS = 1_000_000
+"""More turns than this at one instant are taken for a program that never lets time move."""
+
 _LOG = logging.getLogger("cachesim")
 _EAGER = sys.version_info >= (3, 12)
 
@@ -89,7 +92,7 @@ class SimLoop(NoRealWorld):
         self._ready: deque[Callable[[], object]] = deque()
         self._due_at_once: list[Timer] = []
         self._cancelled_timers = 0
-        self._running = self._stopping = self._closed = self._debug = False
+        self._running = self._stopping = self._stopped = self._closed = self._debug = False
         self._task_factory: Any = None
         self._exception_handler: Any = None
         self._callback_errors: list[BaseException] = []
@@ -102,7 +105,7 @@ class SimLoop(NoRealWorld):
     def run_forever(self) -> None:
         """Run until `stop`, or until nothing is left to happen; raises `DeadlockError` if tasks then still wait."""
         self._run(inf)
-        if not self._stopping and asyncio.all_tasks(self):
+        if not self._stopped and asyncio.all_tasks(self):
             raise self._deadlock()
 
     def run_until_complete(self, future: Any) -> Any:
@@ -110,16 +113,21 @@ class SimLoop(NoRealWorld):
 
         Raises `DeadlockError` when nothing is left to happen before that.
         """
+        self._check_idle()
+        ours = not asyncio.isfuture(future)
         task = asyncio.ensure_future(future, loop=self)
         task.add_done_callback(self._stop_for)
         try:
             self._run(inf)
+        except BaseException:
+            if ours and task.done() and not task.cancelled():
+                task.exception()  # nobody else could take it
+            raise
         finally:
             task.remove_done_callback(self._stop_for)
         if not task.done():
-            raise (
-                RuntimeError("the loop was stopped before the future was done") if self._stopping else self._deadlock()
-            )
+            stopped = RuntimeError("the loop was stopped before the future was done")
+            raise stopped if self._stopped else self._deadlock()
         return task.result()
 
     def run(self, until: float = inf) -> None:
@@ -129,33 +137,48 @@ class SimLoop(NoRealWorld):
     def _stop_for(self, _: object) -> None:
         self._stopping = True
 
-    def _run(self, until: float) -> None:
+    def _check_idle(self) -> None:
         if asyncio.events._get_running_loop() is not None:
             raise SimulationError("another event loop runs in this thread; run the simulation in a thread of its own")
+        self._check_open()
+
+    def _check_open(self) -> None:
         if self._closed:
             raise RuntimeError("the loop is closed")
+
+    def _run(self, until: float) -> None:
+        self._check_idle()
         hooks = sys.get_asyncgen_hooks()
         sys.set_asyncgen_hooks(firstiter=self._async_generators.add, finalizer=self._finalize)
         asyncio.events._set_running_loop(self)
-        self._running, self._stopping = True, False
+        self._running = True
         try:
             with simulated_time(self.env):
                 self._work(until)
         finally:
             self._running = False
+            self._stopped, self._stopping = self._stopping, False
             asyncio.events._set_running_loop(None)
             sys.set_asyncgen_hooks(*hooks)
 
     def _work(self, until: float) -> None:
         """The heart: take what is due, else a turn, else the next event in time."""
         env, queue, ready, at_once = self.env, self._queue, self._ready, self._due_at_once
-        while not self._stopping:
-            if (ready or at_once) and not (queue and queue[0][0] <= env._now and queue[0][1] < ARRIVAL):
+        turns = 0
+        while True:
+            if (ready or at_once or self._stopping) and not (
+                queue and queue[0][0] <= env._now and queue[0][1] < ARRIVAL
+            ):
                 if self._choose is None and not at_once:
                     for _ in range(len(ready)):
                         ready.popleft()()
                 else:
                     self._unusual_turn()
+                if self._stopping:
+                    return
+                turns += 1
+                if turns > _MOST_TURNS:
+                    raise self._livelock()
                 continue
             if not queue:
                 return
@@ -163,6 +186,8 @@ class SimLoop(NoRealWorld):
                 env._now = until
                 return
             time, _, _, event = heappop(queue)
+            if time > env._now:
+                turns = 0
             if isinstance(event, simpy.Event):
                 env._now = time
                 callbacks, event.callbacks = event.callbacks, None  # type: ignore[assignment]
@@ -175,15 +200,13 @@ class SimLoop(NoRealWorld):
                 event.fire()
 
     def _unusual_turn(self) -> None:
-        """A turn with timers that are due as soon as they are set, or one callback that `choose` picks."""
+        """A turn with timers that are due as soon as they are set, or whose callbacks `choose` picks."""
         ready = self._ready
+        self._due_at_once.sort(key=Timer.when)
         ready.extend(self._due_at_once)
         self._due_at_once.clear()
-        if self._choose is None:
-            for _ in range(len(ready)):
-                ready.popleft()()
-        else:
-            index = self._choose(ready) if len(ready) > 1 else 0
+        for _ in range(len(ready)):
+            index = self._choose(ready) if self._choose is not None and len(ready) > 1 else 0
             callback = ready[index]
             del ready[index]
             callback()
@@ -199,12 +222,18 @@ class SimLoop(NoRealWorld):
         )
 
     def _deadlock(self) -> DeadlockError:
-        waiting = sorted(f"{task.get_name()} at {_where(task.get_coro())}" for task in asyncio.all_tasks(self))
-        return DeadlockError(
-            f"nothing is left to happen at {self.env.now:g} s, but {len(waiting)} task(s) still wait: "
-            + "; ".join(waiting[:10])
-            + ("; ..." if len(waiting) > 10 else "")
+        return DeadlockError(f"nothing is left to happen at {self.env.now:g} s, but {self._waiting()}")
+
+    def _livelock(self) -> SimulationError:
+        return SimulationError(
+            f"{_MOST_TURNS:,} turns at {self.env.now:g} s, and time does not move: something asks again and again "
+            f"without waiting, as `while ...: await asyncio.sleep(0)` does; {self._waiting()}"
         )
+
+    def _waiting(self) -> str:
+        """The tasks that wait and where, the first ten of them."""
+        tasks = sorted(f"{task.get_name()} at {_where(task.get_coro())}" for task in asyncio.all_tasks(self))
+        return f"{len(tasks)} task(s) wait: " + "; ".join(tasks[:10]) + ("; ..." if len(tasks) > 10 else "")
 
     def stop(self) -> None:
         self._stopping = True
@@ -217,6 +246,8 @@ class SimLoop(NoRealWorld):
 
     def close(self) -> None:
         """Close for good: what has not ended never runs again, and nothing is said about it."""
+        if self._running:
+            raise RuntimeError("a running loop cannot be closed")
         self._closed = True
         self._exception_handler = lambda loop, context: None
         for task in sorted(asyncio.all_tasks(self), key=lambda task: task.get_name()):
@@ -238,6 +269,7 @@ class SimLoop(NoRealWorld):
         ):  # a task, in C, asks for its next step: it needs no handle and lets no error out
             self._ready.append(partial(context.run, callback, *args))  # type: ignore[union-attr]
             return None
+        self._check_open()
         handle = Callback(callback, args, self, context)
         self._ready.append(handle)
         return handle
@@ -252,6 +284,7 @@ class SimLoop(NoRealWorld):
     def call_at(
         self, when: float, callback: Any, *args: Any, context: contextvars.Context | None = None
     ) -> asyncio.TimerHandle:
+        self._check_open()
         timer = Timer(when, callback, args, self, context)
         if when <= self.env._now:
             self._due_at_once.append(timer)
@@ -321,12 +354,14 @@ class SimLoop(NoRealWorld):
     def create_task(
         self, coro: Any, *, name: str | None = None, context: contextvars.Context | None = None, **options: Any
     ) -> asyncio.Task[Any]:
+        self._check_open()
         if self._task_factory is None:
             task = asyncio.Task(coro, loop=self, name=name, context=context, **options)
-        elif context is None:
-            task = self._task_factory(self, coro, **options)
         else:
-            task = self._task_factory(self, coro, context=context, **options)
+            options |= {} if context is None else {"context": context}
+            task = self._task_factory(self, coro, **options)
+            if name is not None:
+                task.set_name(name)
         task.add_done_callback(self._note_task)
         return task
 
@@ -361,9 +396,12 @@ class SimLoop(NoRealWorld):
 
     def call_exception_handler(self, context: dict[str, Any]) -> None:
         if self._exception_handler is not None:
-            self._exception_handler(self, context)
-        else:
-            self.default_exception_handler(context)
+            try:
+                self._exception_handler(self, context)
+                return
+            except Exception:
+                _LOG.exception("the exception handler failed")
+        self.default_exception_handler(context)
 
     def default_exception_handler(self, context: dict[str, Any]) -> None:
         error = context.get("exception")
@@ -389,7 +427,7 @@ class SimLoop(NoRealWorld):
     def _finalize(self, generator: AsyncGenerator[Any, Any]) -> None:
         self._async_generators.discard(generator)
         if not self._closed:
-            self.create_task(generator.aclose())
+            self.call_soon(self.create_task, generator.aclose())
 
     async def shutdown_asyncgens(self) -> None:
         """Close the async generators that were left in the middle."""

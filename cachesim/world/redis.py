@@ -38,6 +38,8 @@ __all__ = ["Redis", "RoundTrip", "SimRedis", "SimServer"]
 
 _PLACE = "redis"
 _BLOCKING = frozenset("BLPOP BRPOP BRPOPLPUSH BLMOVE BLMPOP BZPOPMIN BZPOPMAX BZMPOP WAIT WAITAOF".split())
+_LONGEST = 2**53
+"""Milliseconds from which on a lifetime is too long for the short road; a server may refuse it."""
 _STATEFUL = frozenset("SUBSCRIBE UNSUBSCRIBE PSUBSCRIBE PUNSUBSCRIBE MULTI EXEC DISCARD WATCH UNWATCH SELECT".split())
 
 
@@ -87,11 +89,25 @@ class RoundTrip(Pending):
         heappush(loop._queue, (loop.env._now + self._half, NORMAL, next(loop._next_id), self))
 
 
+class _OrderedSet(dict[Any, None]):
+    """A set in order of addition, where fakeredis would go by the addresses of objects in memory."""
+
+    def add(self, item: Any) -> None:
+        self[item] = None
+
+    def remove(self, item: Any) -> None:
+        del self[item]
+
+    def discard(self, item: Any) -> None:
+        self.pop(item, None)
+
+
 class _LedgerDatabase(Database):
     """A database of the fake server that tells the recorder which values it stores and drops."""
 
     def __init__(self, server: SimServer) -> None:
         super().__init__(server.lock)
+        self._change_callbacks: Any = _OrderedSet()
         self._recorder = server.recorder
 
     def schedule_expiry(self, key: bytes, expireat: float | None) -> None:
@@ -117,6 +133,8 @@ class SimServer(FakeServer):
         trip = setting.round_trip
         self.trips: Iterator[float] = (trip if isinstance(trip, Latency) else Constant(trip)).draws(rng)
         self.dbs = defaultdict(lambda: _LedgerDatabase(self))
+        self.subscribers: Any = defaultdict(_OrderedSet)
+        self.psubscribers: Any = defaultdict(_OrderedSet)
 
 
 class _DelayedSocket(AsyncFakeSocket):
@@ -128,12 +146,21 @@ class _DelayedSocket(AsyncFakeSocket):
         super().__init__(server, *args, **options)
         self._world = server
         self._arrives = {self._receive: 0.0, self._answer: 0.0}
+        self._half = 0.0
+        self._replies_due = 0
+
+    def sent(self, commands: int) -> None:
+        """What is sent now, and the replies to it, make one round trip."""
+        self._half = next(self._world.trips) / 2
+        self._replies_due += commands
 
     def sendall(self, data: Any) -> None:
-        self._deliver(self._receive, data)
+        self._deliver(self._receive, data, self._half)
 
     def put_response(self, msg: Any) -> None:
-        self._deliver(self._answer, msg)
+        reply = self._replies_due > 0
+        self._replies_due -= reply
+        self._deliver(self._answer, msg, self._half if reply else next(self._world.trips) / 2)
 
     def _receive(self, data: Any) -> None:
         if self._server is not None:
@@ -142,13 +169,12 @@ class _DelayedSocket(AsyncFakeSocket):
     def _answer(self, msg: Any) -> None:
         super().put_response(msg)
 
-    def _deliver(self, step: Callable[[Any], None], content: Any) -> None:
+    def _deliver(self, step: Callable[[Any], None], content: Any, delay: float) -> None:
         if self.handshaking or self._server is None:
             step(content)
             return
         world = self._world
-        at = max(self._arrives[step], world.env.now + next(world.trips) / 2)  # a connection keeps its order
-        self._arrives[step] = at
+        at = self._arrives[step] = max(self._arrives[step], world.env.now + delay)  # a connection keeps its order
         world.loop.call_at(at, step, content)
 
 
@@ -157,6 +183,7 @@ class _DelayedConnection(FakeAsyncRedisConnection):
 
     _server: SimServer
     _sock: _DelayedSocket | None  # type: ignore[assignment]
+    _packed = 0
 
     async def _connect(self) -> None:
         options = {"client_class": self._client_class, "client_info": self._client_info}
@@ -168,9 +195,15 @@ class _DelayedConnection(FakeAsyncRedisConnection):
         assert self._sock is not None
         self._sock.handshaking = False
 
+    def pack_command(self, *args: Any) -> Any:
+        self._packed += 1
+        return super().pack_command(*args)
+
     async def send_packed_command(self, command: Any, check_health: bool = True) -> None:
+        commands, self._packed = self._packed, 0
         if self._sock is not None and not self._sock.handshaking:
-            self._server.recorder.redis_used(command.count(b"*") if isinstance(command, bytes) else len(command))
+            self._server.recorder.redis_used(commands)
+            self._sock.sent(commands)
         await super().send_packed_command(command, check_health)
 
 
@@ -190,36 +223,47 @@ class SimRedis(FakeAsyncRedisMixin, redis.asyncio.Redis):  # type: ignore[misc] 
     """A `redis.asyncio.Redis` for one node of the simulated world."""
 
     def __init__(self, server: SimServer, **options: Any) -> None:
-        super().__init__(server=server, connection_class=_DelayedConnection, **options)
+        # A time-out of the socket would send through `asyncio.wait_for`, whose turns differ between versions of Python.
+        super().__init__(server=server, connection_class=_DelayedConnection, **{"socket_timeout": None} | options)
         self._server = server
         self._loop = server.loop
         encoder: Any = self.get_encoder()  # type: ignore[no-untyped-call]
         self._encode, self._decode, self._decodes = encoder.encode, encoder.decode, encoder.decode_responses
+        self._short = encoder.encoding == "utf-8"
         self._database = server.dbs[self.connection_pool.connection_kwargs.get("db", 0)]
         self._direct: Any = None
 
     async def execute_command(self, *args: Any, **options: Any) -> Any:
-        name = args[0].upper()
-        if name in _BLOCKING or name in _STATEFUL or (name.startswith("XREAD") and b"BLOCK" in args):
+        fields = [bytes(self._encode(part)) for part in (*args[0].split(), *args[1:])]
+        name = fields[0].upper().decode()
+        blocks = name.startswith("XREAD") and b"BLOCK" in (field.upper() for field in fields)
+        if blocks or name in _BLOCKING or name in _STATEFUL:
             return await super().execute_command(*args, **options)  # type: ignore[no-untyped-call]
         if self._direct is None:
             self._direct = await self.connection_pool.get_connection()  # type: ignore[no-untyped-call]
             self._direct._sock.handshaking = True  # replies come back at once: the trip is this client's affair
-        fields = [self._encode(arg) for arg in (*args[0].split(), *args[1:])]
         reply = await RoundTrip(self._server, self._process, fields)
         answered: Any = _Answered(reply, self._direct._decode)
         return await self.parse_response(answered, args[0], **options)
 
+    def set_response_callback(self, command: Any, callback: Any) -> None:
+        self._short = False  # whatever it is, the long road asks it
+        super().set_response_callback(command, callback)
+
     async def get(self, name: Any) -> Any:
         """`GET`, read straight from the fake server's database."""
-        return await RoundTrip(self._server, self._get_now, name)
+        if type(name) is not str or not self._short:
+            return await super().get(name)
+        return await RoundTrip(self._server, self._get_now, name.encode())
 
     async def set(self, name: Any, value: Any, *args: Any, **options: Any) -> Any:
         """`SET`; with no option but `px` it writes straight to the fake server's database."""
-        plain = not args and (not options or (options.keys() == {"px"} and type(options["px"]) is int))
-        if not plain or options.get("px", 1) <= 0 or self._server.config:
+        px = options.get("px", 1)
+        plain = not args and options.keys() <= {"px"} and type(px) is int and 0 < px < _LONGEST
+        if not plain or type(name) is not str or not self._short or self._server.config:
             return await super().set(name, value, *args, **options)
-        return await RoundTrip(self._server, self._set_now, (name, value, options.get("px")))
+        data = bytes(self._encode(value))
+        return await RoundTrip(self._server, self._set_now, (name.encode(), data, options.get("px")))
 
     def _process(self, fields: list[bytes]) -> Any:
         """Execute any command on the fake server, and return its reply, or the error that it is."""
@@ -227,18 +271,18 @@ class SimRedis(FakeAsyncRedisMixin, redis.asyncio.Redis):  # type: ignore[misc] 
         socket._process_command(fields)
         return socket.responses.get_nowait()
 
-    def _get_now(self, name: Any) -> Any:
-        item = self._database._dict.get(name.encode() if type(name) is str else self._encode(name))
+    def _get_now(self, key: bytes) -> Any:
+        item = self._database._dict.get(key)
         if item is None or (item.expireat is not None and item.expireat < self._loop.env._now):
             return None
         if type(item.value) is not bytes:
             raise redis.ResponseError("WRONGTYPE Operation against a key holding the wrong kind of value")
         return self._decode(item.value) if self._decodes else item.value
 
-    def _set_now(self, argument: tuple[Any, Any, int | None]) -> bool:
-        name, value, px = argument
-        database, key = self._database, self._encode(name)
-        item: Any = Item(self._encode(value))
+    def _set_now(self, argument: tuple[bytes, bytes, int | None]) -> bool:
+        key, data, px = argument
+        database = self._database
+        item: Any = Item(data)
         if px is not None:
             item.expireat = self._loop.env._now + px / 1000.0
         database[key] = item

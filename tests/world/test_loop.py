@@ -807,3 +807,14 @@ asyncio.new_event_loop().run_until_complete(main())
     lines = run.stdout.splitlines()
     assert lines[-1] == "interrupted", run.stderr
     assert len(lines) < 100  # of 200 steps of progress
+
+
+def test_a_program_that_never_lets_time_move_is_told_so():
+    """A lock polled with sleep(0) spins for ever on a clock that only moves when nobody is ready."""
+
+    async def spin():
+        while True:
+            await asyncio.sleep(0)
+
+    with pytest.raises(SimulationError, match="time does not move"):
+        SimLoop(simpy.Environment()).run_until_complete(spin())
