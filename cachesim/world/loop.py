@@ -22,13 +22,15 @@ from contextlib import suppress
 from functools import partial
 from heapq import heapify, heappop, heappush
 from math import inf
-from types import BuiltinFunctionType, CoroutineType
+from types import BuiltinFunctionType
 from typing import Any, TypeVar
 
 import simpy
 from simpy.events import NORMAL
 
 from cachesim.world.clock import SimulationError, simulated_time
+from cachesim.world.deadlock import DeadlockError, deadlock, livelock
+from cachesim.world.handles import Callback, Timer
 from cachesim.world.real_world import NoRealWorld
 
 __all__ = ["ARRIVAL", "DeadlockError", "SimLoop", "SimulationError"]
@@ -43,28 +45,6 @@ _MOST_TURNS = 1_000_000
 
 _LOG = logging.getLogger("cachesim")
 _EAGER = sys.version_info >= (3, 12)
-
-
-class DeadlockError(SimulationError):
-    """Nothing is left to happen, but tasks still wait; the message names them and where they wait."""
-
-
-class Callback(asyncio.Handle):
-    """What `call_soon` returns; calling it runs it, unless it was cancelled."""
-
-    def __call__(self) -> None:
-        if not self._cancelled:
-            self._run()
-
-
-class Timer(asyncio.TimerHandle):
-    """What `call_later` returns; it stands in the queue, or among the callbacks when it is due at once."""
-
-    def __call__(self) -> None:
-        if not self._cancelled:
-            self._run()
-
-    fire = __call__
 
 
 class SimLoop(NoRealWorld):
@@ -106,7 +86,7 @@ class SimLoop(NoRealWorld):
         """Run until `stop`, or until nothing is left to happen; raises `DeadlockError` if tasks then still wait."""
         self._run(inf)
         if not self._stopped and asyncio.all_tasks(self):
-            raise self._deadlock()
+            raise deadlock(self)
 
     def run_until_complete(self, future: Any) -> Any:
         """Run until `future` (or a task made of it) is done and return its result.
@@ -127,7 +107,7 @@ class SimLoop(NoRealWorld):
             task.remove_done_callback(self._stop_for)
         if not task.done():
             stopped = RuntimeError("the loop was stopped before the future was done")
-            raise stopped if self._stopped else self._deadlock()
+            raise stopped if self._stopped else deadlock(self)
         return task.result()
 
     def run(self, until: float = inf) -> None:
@@ -178,7 +158,7 @@ class SimLoop(NoRealWorld):
                     return
                 turns += 1
                 if turns > _MOST_TURNS:
-                    raise self._livelock()
+                    raise livelock(self, turns)
                 continue
             if not queue:
                 return
@@ -220,20 +200,6 @@ class SimLoop(NoRealWorld):
             or self._choose is not None
             or (queue and queue[0][0] <= self.env._now and queue[0][1] < ARRIVAL)
         )
-
-    def _deadlock(self) -> DeadlockError:
-        return DeadlockError(f"nothing is left to happen at {self.env.now:g} s, but {self._waiting()}")
-
-    def _livelock(self) -> SimulationError:
-        return SimulationError(
-            f"{_MOST_TURNS:,} turns at {self.env.now:g} s, and time does not move: something asks again and again "
-            f"without waiting, as `while ...: await asyncio.sleep(0)` does; {self._waiting()}"
-        )
-
-    def _waiting(self) -> str:
-        """The tasks that wait and where, the first ten of them."""
-        tasks = sorted(f"{task.get_name()} at {_where(task.get_coro())}" for task in asyncio.all_tasks(self))
-        return f"{len(tasks)} task(s) wait: " + "; ".join(tasks[:10]) + ("; ..." if len(tasks) > 10 else "")
 
     def stop(self) -> None:
         self._stopping = True
@@ -437,13 +403,3 @@ class SimLoop(NoRealWorld):
 
     async def shutdown_default_executor(self, timeout: float | None = None) -> None:
         """There is none."""
-
-
-def _where(coroutine: Any) -> str:
-    """The innermost line at which a suspended coroutine waits."""
-    place = "its start"
-    while isinstance(coroutine, CoroutineType) and coroutine.cr_frame is not None:
-        code = coroutine.cr_frame.f_code
-        place = f"{code.co_filename.rsplit('/', 1)[-1]}:{coroutine.cr_frame.f_lineno} in {code.co_qualname}"
-        coroutine = coroutine.cr_await
-    return place

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from bisect import bisect_right
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
 from math import fsum, inf, nan
@@ -17,6 +17,8 @@ from typing import Any
 
 import numpy as np
 import simpy
+
+from cachesim.world.rows import Rows
 
 __all__ = ["Entry", "Load", "Outcome", "Recorder", "Request", "Totals"]
 
@@ -103,52 +105,6 @@ _REQUEST_FORMATS = ("f8", "O", "i4", "i1", "f8", "i4", "f8", "f8")
 _LOAD_FORMATS = ("f8", "f8", "f8", "O", "i4", "O", "O")
 
 
-class _Rows:
-    """Rows on their way to becoming columns, and the hash of all that passed.
-
-    They wait in one flat list: a tuple for each would keep the garbage collector busy.
-    """
-
-    def __init__(self, formats: tuple[str, ...], keep: bool) -> None:
-        self.waiting: list[Any] = []
-        self.block = 4096 * len(formats)
-        self._formats, self._keep = formats, keep
-        self._blocks: list[list[Any]] = []
-        self._hash = hashlib.sha256()
-
-    def flush(self) -> list[Any]:
-        """The rows since the last flush, as columns; none when there were none."""
-        waiting, formats = self.waiting, self._formats
-        if not waiting:
-            return []
-        columns = [np.array(waiting[i :: len(formats)], format) for i, format in enumerate(formats)]
-        if self._keep:
-            self._blocks.append(columns)
-        else:
-            self._digest(zip(*[iter(waiting)] * len(formats), strict=True))
-        waiting.clear()
-        return columns
-
-    def _digest(self, rows: Iterable[tuple[Any, ...]]) -> None:
-        lines = (" ".join(v.hex() if type(v) is float else str(v) for v in row) for row in rows)
-        self._hash.update("".join(line + "\n" for line in lines).encode())
-
-    def columns(self) -> list[Any]:
-        """Every row kept, as columns."""
-        if not self._blocks:
-            return [np.empty(0, format) for format in self._formats]
-        if len(self._blocks) > 1:
-            self._blocks[:] = [[np.concatenate(column) for column in zip(*self._blocks, strict=True)]]
-        return self._blocks[0]
-
-    def digest(self) -> bytes:
-        """The hash of every row in order of completion, floats in hex."""
-        if self._keep:
-            self._digest(zip(*(column.tolist() for column in self.columns()), strict=True))
-            self._keep = False
-        return self._hash.digest()
-
-
 class Recorder:
     """Writes down requests, loads and cache entries as they end."""
 
@@ -161,8 +117,8 @@ class Recorder:
         self._env = env
         self.warmup, self.keeps_tables = start, tables
         self._start, self._end = start, end  # what belongs to [start, end) counts; nothing does after `finish`
-        self._requests = _Rows(_REQUEST_FORMATS, tables)
-        self._loads = _Rows(_LOAD_FORMATS, tables)
+        self._requests = Rows(_REQUEST_FORMATS, tables)
+        self._loads = Rows(_LOAD_FORMATS, tables)
         self._ledger: list[Any] = []  # flat: time, place, key, expires, what happened
         self._story: list[Any] = []  # the ledger of a finished run
         self._finished = nan

@@ -816,5 +816,7 @@ def test_a_program_that_never_lets_time_move_is_told_so():
         while True:
             await asyncio.sleep(0)
 
+    loop = SimLoop(simpy.Environment())
     with pytest.raises(SimulationError, match="time does not move"):
-        SimLoop(simpy.Environment()).run_until_complete(spin())
+        loop.run_until_complete(spin())
+    loop.close()
