@@ -26,6 +26,8 @@ from cachesim.world.recorder import Load, Recorder, Request
 
 __all__ = ["CURRENT_REQUEST", "Database", "Query", "SimDatabase"]
 
+_NOTHING = object()
+
 CURRENT_REQUEST: ContextVar[Request | None] = ContextVar("current_request", default=None)
 """The request on whose behalf code runs; tasks inherit it, so a load knows who caused it."""
 
@@ -45,19 +47,17 @@ class Database(Setting):
 class Query(Pending):
     """One statement on its way through the database."""
 
-    _written: Any = None
     _service_start = nan
 
-    def __init__(self, database: SimDatabase, keys: Sequence[str], node: int, written: Any = None) -> None:
+    def __init__(self, database: SimDatabase, keys: Sequence[str], node: int, written: Any = _NOTHING) -> None:
         self._loop, self._database, self._keys = database.loop, database, keys
         self._issued = database.env._now
         self._loads: list[Load] = []
-        if written is None:
+        self._written = written
+        if written is _NOTHING:
             request, started = CURRENT_REQUEST.get(), database.recorder.load_started
             for key in keys:
                 self._loads.append(started(key, node, request))
-        else:
-            self._written = written
         database.issue(self)
 
     def begin(self) -> None:
@@ -74,14 +74,14 @@ class Query(Pending):
         heappush(loop._queue, (now + next(database.services), NORMAL, next(loop._next_id), self))
 
     def fire(self) -> None:
-        """The service ends: the connection goes to the next in line, a write commits, the caller wakes."""
+        """The service ends: a write commits, the connection goes to the next in line, who sees it, the caller wakes."""
         recorder = self._database.recorder
-        self._database.release()
         recorder.query_served(self._issued, self._service_start, self._loop.env._now)
-        if self._written is not None:
+        if self._written is not _NOTHING:
             self._value = recorder.committed(self._keys[0], self._written)
         for load in self._loads:
             recorder.load_ended(load, "finished")
+        self._database.release()
         self._finish()
 
     def cancel(self, msg: str | None = None) -> bool:

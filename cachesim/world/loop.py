@@ -84,7 +84,7 @@ class SimLoop(NoRealWorld):
 
     def run_forever(self) -> None:
         """Run until `stop`, or until nothing is left to happen; raises `DeadlockError` if tasks then still wait."""
-        self._run(inf)
+        self.run()
         if not self._stopped and asyncio.all_tasks(self):
             raise deadlock(self)
 
@@ -98,7 +98,7 @@ class SimLoop(NoRealWorld):
         task = asyncio.ensure_future(future, loop=self)
         task.add_done_callback(self._stop_for)
         try:
-            self._run(inf)
+            self.run()
         except BaseException:
             if ours and task.done() and not task.cancelled():
                 task.exception()  # nobody else could take it
@@ -109,10 +109,6 @@ class SimLoop(NoRealWorld):
             stopped = RuntimeError("the loop was stopped before the future was done")
             raise stopped if self._stopped else deadlock(self)
         return task.result()
-
-    def run(self, until: float = inf) -> None:
-        """Run until simulated time `until`, or until nothing is left to happen."""
-        self._run(until)
 
     def _stop_for(self, _: object) -> None:
         self._stopping = True
@@ -126,7 +122,8 @@ class SimLoop(NoRealWorld):
         if self._closed:
             raise RuntimeError("the loop is closed")
 
-    def _run(self, until: float) -> None:
+    def run(self, until: float = inf) -> None:
+        """Run until simulated time `until`, or until nothing is left to happen."""
         self._check_idle()
         hooks = sys.get_asyncgen_hooks()
         sys.set_asyncgen_hooks(firstiter=self._async_generators.add, finalizer=self._finalize)
@@ -258,9 +255,6 @@ class SimLoop(NoRealWorld):
             timer._scheduled = True  # type: ignore[attr-defined]
             heappush(self._queue, (when, NORMAL, next(self._next_id), timer))
         return timer
-
-    def _push(self, delay: float, event: Any) -> None:
-        heappush(self._queue, (self.env._now + delay, NORMAL, next(self._next_id), event))
 
     def _timer_handle_cancelled(self, _: object) -> None:
         """Forget cancelled timers once they are most of the queue, as asyncio does."""

@@ -42,7 +42,7 @@ class Pending:
         if wake is not None:
             self._wake = None  # it holds this object: a cycle for each operation would keep the garbage collector busy
             loop = self._loop
-            if loop._busy():
+            if loop._ready or loop._busy():
                 loop._ready.append(wake)
             else:
                 wake()
