@@ -23,6 +23,7 @@ from cachesim.traces import TraceError
 from cachesim.world.caches import Factory, Server, pattern_factory
 from cachesim.world.clients import Traffic, addressed, writers
 from cachesim.world.database import SimDatabase
+from cachesim.world.interrupt import stopped_by_interrupt
 from cachesim.world.loop import DeadlockError, SimLoop
 from cachesim.world.metrics import measure
 from cachesim.world.nodes import Node
@@ -103,7 +104,8 @@ class _Simulation:
 
     def run(self) -> Result:
         try:
-            return self._run()
+            with stopped_by_interrupt(self.loop):
+                return self._run()
         except TraceError as error:  # met at the first request or at any later one
             raise ScenarioError(Problem("", str(error))) from None
         finally:

@@ -8,13 +8,14 @@ is under way. Each command to Redis takes a round trip of its own length, so any
 """
 
 import asyncio
+from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
 
 from cachesim.world.latency import Uniform
 from tests.patterns.kit import OriginError, World
@@ -36,6 +37,9 @@ class Row:
 
 keys = st.runner().flatmap(lambda machine: st.sampled_from(machine.names))
 
+seldom = st.integers(0, 4).map(lambda n: n == 4)
+pauses = st.sampled_from([None, 0.0, 0.1, 0.5, 1.0, 3.0, TTL])
+
 
 class Interleavings(RuleBasedStateMachine):
     """One cache over one database, and callers that come and go."""
@@ -54,29 +58,21 @@ class Interleavings(RuleBasedStateMachine):
         self.loads = 0
         self.failures: dict[int, float] = {}
 
-    # What may happen
+    # What may happen, and how long until the next thing does (None: it comes before anybody has taken a step)
 
-    @rule(key=keys, seconds=st.sampled_from([0.0, 1.0, LONGEST_LOAD]), fails=st.integers(0, 4).map(lambda n: n == 0))
-    def read(self, key: str, seconds: float, fails: bool) -> None:
-        self._begin(self._read(key, seconds, fails))
+    @rule(key=keys, seconds=st.sampled_from([0.0, 1.0, LONGEST_LOAD]), fails=seldom, then=pauses)
+    def read(self, key: str, seconds: float, fails: bool, then: float | None) -> None:
+        self._begin(self._read(key, seconds, fails), then)
 
-    @rule(key=keys)
-    def commit_and_delete(self, key: str) -> None:
-        self._begin(self._write(key, sets=False))
+    @rule(key=keys, sets=st.booleans(), then=pauses)
+    def write(self, key: str, sets: bool, then: float | None) -> None:
+        self._begin(self._write(key, sets), then)
 
-    @rule(key=keys)
-    def commit_and_set(self, key: str) -> None:
-        self._begin(self._write(key, sets=True))
-
-    @precondition(lambda self: any(not caller.done() for caller in self.callers))
-    @rule(choice=st.randoms(use_true_random=False))
-    def cancel_somebody(self, choice: Any) -> None:
-        choice.choice([caller for caller in self.callers if not caller.done()]).cancel()
-
-    @rule(seconds=st.sampled_from([0.0, 0.1, 0.5, 1.0, 3.0, TTL]))
-    def wait(self, seconds: float) -> None:
-        self.world.loop.run_until_complete(asyncio.sleep(seconds))
-        self._no_caller_has_failed()
+    @rule(choice=st.randoms(use_true_random=False), then=pauses)
+    def cancel_somebody(self, choice: Any, then: float | None) -> None:
+        if waiting := [caller for caller in self.callers if not caller.done()]:
+            choice.choice(waiting).cancel()
+        self._pause(then)
 
     def teardown(self) -> None:
         self.world.run(asyncio.sleep(100))  # which also sees that all is at rest
@@ -86,8 +82,14 @@ class Interleavings(RuleBasedStateMachine):
 
     # What the callers do, and see
 
-    def _begin(self, caller: Any) -> None:
+    def _begin(self, caller: Coroutine[Any, Any, None], then: float | None) -> None:
         self.callers.append(self.world.loop.create_task(caller))
+        self._pause(then)
+
+    def _pause(self, seconds: float | None) -> None:
+        if seconds is not None:
+            self.world.loop.run_until_complete(asyncio.sleep(seconds))
+            self._no_caller_has_failed()
 
     def _no_caller_has_failed(self) -> None:
         for caller in self.callers:
