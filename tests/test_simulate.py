@@ -251,6 +251,20 @@ def test_an_object_with_set_and_delete_and_aclose_is_used_for_all_of_them() -> N
     assert calls[-2:] == ["aclose", "aclose"]
 
 
+def test_a_write_that_fails_is_an_error_and_no_read() -> None:
+    class Broken:
+        def __init__(self, node: cs.Node) -> None:
+            self.get = node.database.read
+
+        async def set(self, key: str, value: Any) -> None:
+            raise OSError("disk full")
+
+    run = cs.simulate(scenario(writes=0.5), cache=Broken)
+    assert run.metrics["writes"] == 0
+    assert run.metrics["errors"] + run.metrics["reads"] == run.metrics["requests"]
+    assert run.metrics["errors"] > 100
+
+
 def test_errors_reach_the_table_with_an_example() -> None:
     def factory(node: cs.Node) -> Any:
         async def get(key: str) -> Any:

@@ -158,11 +158,6 @@ class Cache(ABC):
         self._errors += 1
         self._tell("error", key, error=error)
 
-    def _hit(self, key: str) -> None:
-        self._hits += 1
-        if self._tells_hits:
-            self._tell("hit", key)
-
     def _serve_stale(self, key: str) -> None:
         self._stale_hits += 1
         self._tell("stale", key)

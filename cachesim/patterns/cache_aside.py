@@ -86,7 +86,9 @@ class CacheAside(Cache):
     async def get_or_set(self, key: str, load: Callable[[], Awaitable[Any]], **changes: Any) -> Any:
         envelope = await self._lookup(key)
         if envelope is not None and (envelope.fresh_until is None or self._clock() <= envelope.fresh_until):
-            self._hit(key)
+            self._hits += 1
+            if self._tells_hits:
+                self._tell("hit", key)
             return envelope.value
         options = self._options_with(changes)
         try:

@@ -111,7 +111,9 @@ class InProcess(Cache):
         if entry is not None and (now := self._clock()) < entry.expires:
             if self._renew:
                 entry.renew(now)
-            self._hit(key)
+            self._hits += 1
+            if self._tells_hits:
+                self._tell("hit", key)
             return entry.value
         options = self._options_with(changes)
         try:

@@ -28,7 +28,7 @@ class _PatternCache:
         client = (node.redis,) if "redis" in signature(pattern).parameters else ()
         cache = pattern(*client, clock=node.clock, rng=node.rng, observe=node.observe, **options)
         self._get_or_set, self._read = cache.get_or_set, node.database.read
-        self.delete = cache.delete
+        self.delete, self.aclose = cache.delete, cache.aclose
 
     def get(self, key: str) -> Awaitable[Any]:
         return self._get_or_set(key, partial(self._read, key))

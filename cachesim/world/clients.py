@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from heapq import heappush
 from itertools import cycle, repeat, tee
 from zlib import crc32
@@ -61,27 +61,32 @@ class Traffic:
     ) -> None:
         self._loop, self._recorder, self._servers = loop, recorder, servers
         self._requests, self._duration, self._grace = requests, duration, grace
-        self._start = loop.starter()
         self._open = recorder.open
         self._written = 0
-        self._last = 0.0
-        self._next = (0.0, "", 0, False)
         self.over = False
         self.done = loop.create_future()
-        self._expect_next()
+        self.fire = self._arrivals().__next__
+        self.fire()
 
-    def _expect_next(self) -> None:
-        """Put the next arrival into the queue, if there is one; else give the open requests as long again."""
-        arrival = next(self._requests, None)
-        if arrival is None:
-            self._end(self._last)
-        elif (time := arrival[0]) >= self._duration:
-            self._end(self._duration)
-        else:
-            self._next, self._last, loop = arrival, time, self._loop
+    def _arrivals(self) -> Generator[None, None, None]:
+        """Let one request after the other arrive, each when the queue has come to its time."""
+        loop, servers, start = self._loop, self._servers, self._loop.starter()
+        time = 0.0
+        for arrival, key, node, writes in self._requests:
+            if arrival >= self._duration:
+                time = self._duration
+                break
+            time = arrival
             heappush(loop._queue, (time, ARRIVAL, next(loop._next_id), self))
+            yield
+            request = Request(time, key, node, writes)
+            self._open[request] = None
+            start((self._write if writes else self._read)(request, servers[node]))
+        self._end(time)
+        yield
 
     def _end(self, end: float) -> None:
+        """No more requests: those that are open have as long again for their outcome."""
         self.over = True
         self._recorder.stream_ended(end)
         self._loop.call_at(end + max(end, self._grace), self._settle, True)
@@ -90,14 +95,6 @@ class Traffic:
     def _settle(self, anyhow: bool = False) -> None:
         if (anyhow or not self._open) and not self.done.done():
             self.done.set_result(None)
-
-    def fire(self) -> None:
-        """A request arrives."""
-        time, key, node, writes = self._next
-        request = Request(time, key, node, writes)
-        self._open[request] = None
-        self._start((self._write if writes else self._read)(request, self._servers[node]))
-        self._expect_next()
 
     async def _read(self, request: Request, server: Server) -> None:
         CURRENT_REQUEST.set(request)

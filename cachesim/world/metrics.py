@@ -36,11 +36,12 @@ def measure(recorder: Recorder, *, connections: int | None) -> dict[str, float]:
     totals = recorder.totals
     counts = {outcome.name: totals.outcomes[outcome] for outcome in Outcome}
     requests, loads = sum(counts.values()), sum(totals.loads.values())
+    reads = requests - counts["write"] - totals.failed_writes
     utilization = nan if connections is None else _ratio(totals.busy, connections * recorder.measured)
     p50, p95, p99 = _percentiles(recorder, (0.50, 0.95, 0.99))
     found = {
         "requests": requests,
-        "reads": totals.reads,
+        "reads": reads,
         "writes": counts["write"],
         "hits": counts["hit"],
         "stale_hits": counts["stale_hit"],
@@ -48,11 +49,11 @@ def measure(recorder: Recorder, *, connections: int | None) -> dict[str, float]:
         "misses": counts["miss"],
         "earlies": counts["early"],
         "errors": counts["error"],
-        "hit_ratio": _ratio(counts["hit"] + counts["stale_hit"], totals.reads),
-        "stale_ratio": _ratio(counts["stale_hit"], totals.reads),
-        "delayed_hit_ratio": _ratio(counts["delayed_hit"], totals.reads),
-        "miss_ratio": _ratio(counts["miss"], totals.reads),
-        "early_ratio": _ratio(counts["early"], totals.reads),
+        "hit_ratio": _ratio(counts["hit"] + counts["stale_hit"], reads),
+        "stale_ratio": _ratio(counts["stale_hit"], reads),
+        "delayed_hit_ratio": _ratio(counts["delayed_hit"], reads),
+        "miss_ratio": _ratio(counts["miss"], reads),
+        "early_ratio": _ratio(counts["early"], reads),
         "error_ratio": _ratio(counts["error"], requests),
         "loads": loads,
         **{f"loads_{cause}": number for cause, number in totals.loads.items()},

@@ -80,7 +80,7 @@ class Totals:
     """Everything that is counted, tables or not. Times in seconds."""
 
     outcomes: list[int] = field(default_factory=lambda: [0] * len(Outcome))
-    reads: int = 0
+    failed_writes: int = 0
     loads: dict[str, int] = field(default_factory=lambda: {"miss": 0, "early": 0, "refresh": 0})
     queries: int = 0
     query_waits: float = 0.0
@@ -165,6 +165,7 @@ class Recorder:
             name = "no outcome in time" if error is None else type(error).__name__
             count, example = self.errors.get(name, (0, str(error or "")))
             self.errors[name] = count + 1, example
+            self.totals.failed_writes += request.writes
         self._close(request, _ERROR, nan, nan)
 
     def written(self, request: Request) -> None:
@@ -175,7 +176,6 @@ class Recorder:
         del self.open[request]
         time = request.time
         if time >= self._start:
-            self.totals.reads += not request.writes
             rows, now = self._requests, self._env._now
             rows.waiting += (time, request.key, request.node, outcome, now - time, 1, staleness, lag)
             if len(rows.waiting) >= rows.block:

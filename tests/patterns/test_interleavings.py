@@ -152,5 +152,5 @@ CONFIGURATIONS = [
 def test_no_interleaving_breaks_a_promise(kind, options):
     machine = type("Machine", (Interleavings,), {"kind": kind, "options": options})
     run_state_machine_as_test(
-        machine, settings=settings(max_examples=60, stateful_step_count=40, suppress_health_check=list(HealthCheck))
+        machine, settings=settings(max_examples=150, stateful_step_count=40, suppress_health_check=list(HealthCheck))
     )
