@@ -44,7 +44,6 @@ _MOST_TURNS = 1_000_000
 """More turns than this at one instant are taken for a program that never lets time move."""
 
 _LOG = logging.getLogger("cachesim")
-_EAGER = sys.version_info >= (3, 12)
 
 
 class SimLoop(NoRealWorld):
@@ -328,11 +327,18 @@ class SimLoop(NoRealWorld):
     def starter(self) -> Callable[[Coroutine[Any, Any, Any]], object]:
         """What begins tasks of the simulator's own, whose errors it handles itself, when no callback is ready.
 
-        From Python 3.12 on their first step runs at once, which nobody can tell from the next turn.
+        Their first step runs at once, which nobody can tell from a turn with nothing else in it.
         """
-        if _EAGER and self._choose is None:
-            return partial(asyncio.Task, loop=self, eager_start=True)  # type: ignore[call-arg,unused-ignore]
-        return partial(asyncio.Task, loop=self)
+        if self._choose is not None:
+            return partial(asyncio.Task, loop=self)
+        if sys.version_info >= (3, 12):
+            return partial(asyncio.Task, loop=self, eager_start=True)
+
+        def start(coro: Coroutine[Any, Any, Any]) -> None:
+            asyncio.Task(coro, loop=self)
+            self._ready.popleft()()
+
+        return start
 
     def set_task_factory(self, factory: Any) -> None:
         self._task_factory = factory
