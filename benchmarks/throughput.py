@@ -1,9 +1,9 @@
 """Requests per second of simulation, against the same system written by hand in bare simpy.
 
 Zipf(0.9) keys, 1,000 requests/s, TTL 10 s, 20 connections of 50 ms, over two key sets: hot data (100 keys, 99 % hits)
-and a shop (10,000 keys, 67 % hits). Each pattern is held against a bare model of the same thing: without round trips for
-the in-process pattern, with the same round trips for cache-aside. Runs alternate, and the ratio is the median over the
-pairs, so that a drifting machine does not decide it.
+and a shop (10,000 keys, 67 % hits). Each pattern is held against a bare model of the same thing: without round trips
+for the in-process pattern, with the same round trips for cache-aside. Runs alternate, and the ratio is the median over
+the pairs, so that a drifting machine does not decide it.
 """
 
 from __future__ import annotations
