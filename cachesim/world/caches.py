@@ -27,11 +27,9 @@ class _PatternCache:
         pattern = PATTERNS[name]
         client = (node.redis,) if "redis" in signature(pattern).parameters else ()
         cache = pattern(*client, clock=node.clock, rng=node.rng, observe=node.observe, **options)
-        self._get_or_set, self._read = cache.get_or_set, node.database.read
+        get_or_set, read = cache.get_or_set, node.database.read
+        self.get = lambda key: get_or_set(key, partial(read, key))
         self.delete, self.aclose = cache.delete, cache.aclose
-
-    def get(self, key: str) -> Awaitable[Any]:
-        return self._get_or_set(key, partial(self._read, key))
 
 
 def pattern_factory(name: str, options: Mapping[str, Any]) -> Factory:

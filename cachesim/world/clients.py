@@ -103,7 +103,7 @@ class Traffic:
         except BaseException as error:
             self._failed(request, error)
         else:
-            self._recorder.served(request, value)
+            self._recorder.ended(request, value)
         if self.over:
             self._settle()
 

@@ -39,6 +39,7 @@ class Outcome(IntEnum):
 
 
 _HIT, _STALE_HIT, _DELAYED_HIT, _MISS, _EARLY, _ERROR, _WRITE = map(int, Outcome)
+_SERVED = -1  # any of the first five: to be decided
 
 
 class Request:
@@ -129,35 +130,40 @@ class Recorder:
 
     # Requests
 
-    def served(self, request: Request, value: Any) -> None:
-        """A read was answered with `value`."""
-        load, version, ended = None, None, -inf
-        if type(value) is dict:
-            version, number = value.get("version"), value.get("load")
-            if type(version) is int and type(number) is int:  # a row of the database
-                load = self._recent.get(number)
-                if load is not None:
-                    ended = load.end
-            elif type(value.get("write")) is int and value["write"] in self.writes:
-                version, ended = self.writes[value["write"]]
+    def ended(self, request: Request, value: Any, outcome: int = _SERVED) -> None:
+        """A request has its outcome: when it was served `value`, the one that follows from where this came from."""
+        staleness = lag = nan
+        if outcome == _SERVED:
+            load, version, loaded = None, None, -inf
+            if type(value) is dict:
+                version, number = value.get("version"), value.get("load")
+                if type(version) is int and type(number) is int:  # a row of the database
+                    load = self._recent.get(number)
+                    if load is not None:
+                        loaded = load.end
+                elif type(value.get("write")) is int and value["write"] in self.writes:
+                    version, loaded = self.writes[value["write"]]
+                else:
+                    version = None
+            if load is not None and load.request is request:
+                outcome = _EARLY if load.cause == "early" else _MISS
+            elif version is None and request.has_loaded:
+                outcome = _MISS  # the value does not say where it came from, but this request has loaded
+            elif loaded > request.time:
+                outcome = _DELAYED_HIT
             else:
-                version = None
-        if load is not None and load.request is request:
-            outcome = _EARLY if load.cause == "early" else _MISS
-        elif version is None and request.has_loaded:
-            outcome = _MISS  # the value does not say where it came from, but this request has loaded
-        elif ended > request.time:
-            outcome = _DELAYED_HIT
-        else:
-            outcome = _STALE_HIT if request.stale else _HIT
-        staleness, lag = 0.0, 0.0
-        if version is None:
-            staleness = lag = nan
-        elif request.key in self.commits:
-            commits = self.commits[request.key]
-            lag = float(max(0, bisect_right(commits, request.time) - version))
-            staleness = request.time - commits[version] if lag else 0.0
-        self._close(request, outcome, staleness, lag)
+                outcome = _STALE_HIT if request.stale else _HIT
+            if version is not None:
+                staleness = lag = 0.0
+                if request.key in self.commits:
+                    staleness, lag = self._judged(request, version)
+        del self.open[request]
+        time = request.time
+        if time >= self._start:
+            rows, now = self._requests, self._env._now
+            rows.waiting += (time, request.key, request.node, outcome, now - time, 1, staleness, lag)
+            if len(rows.waiting) >= rows.block:
+                self._count_requests()
 
     def failed(self, request: Request, error: BaseException | None) -> None:
         """A request ended in an error, or (None) had no outcome in time."""
@@ -166,20 +172,17 @@ class Recorder:
             count, example = self.errors.get(name, (0, str(error or "")))
             self.errors[name] = count + 1, example
             self.totals.failed_writes += request.writes
-        self._close(request, _ERROR, nan, nan)
+        self.ended(request, None, _ERROR)
 
     def written(self, request: Request) -> None:
         """A write succeeded."""
-        self._close(request, _WRITE, nan, nan)
+        self.ended(request, None, _WRITE)
 
-    def _close(self, request: Request, outcome: int, staleness: float, lag: float) -> None:
-        del self.open[request]
-        time = request.time
-        if time >= self._start:
-            rows, now = self._requests, self._env._now
-            rows.waiting += (time, request.key, request.node, outcome, now - time, 1, staleness, lag)
-            if len(rows.waiting) >= rows.block:
-                self._count_requests()
+    def _judged(self, request: Request, version: int) -> tuple[float, float]:
+        """Staleness and version lag of a version served, against what was committed when its request arrived."""
+        commits = self.commits[request.key]
+        lag = max(0, bisect_right(commits, request.time) - version)
+        return (request.time - commits[version] if lag else 0.0), float(lag)
 
     def _count_requests(self) -> None:
         columns = self._requests.flush()
