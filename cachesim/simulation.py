@@ -65,6 +65,8 @@ def simulate(
     >>> simulate(scenario).metrics["largest_stampede"]
     1.0
     """
+    if record not in ("tables", "summary"):
+        raise ValueError(f'record: {record!r} is not allowed; "tables" or "summary"')
     simulation = _Simulation(scenario, cache, record == "tables", progress)
     try:
         asyncio.get_running_loop()

@@ -345,6 +345,8 @@ def test_summary_mode_keeps_no_tables_and_says_so() -> None:
     run = cs.simulate(scenario(), record="summary")
     with pytest.raises(ValueError, match='record="tables"'):
         _ = run.requests
+    with pytest.raises(ValueError, match='"tables" or "summary"'):
+        cs.simulate(scenario(), record="sumary")  # type: ignore[arg-type]
 
 
 def test_nodes_share_the_requests_as_the_balance_says() -> None:
