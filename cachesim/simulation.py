@@ -23,8 +23,9 @@ from cachesim.traces import TraceError
 from cachesim.world.caches import Factory, Server, pattern_factory
 from cachesim.world.clients import Traffic, addressed, writers
 from cachesim.world.database import SimDatabase
+from cachesim.world.deadlock import DeadlockError, deadlock
 from cachesim.world.interrupt import stopped_by_interrupt
-from cachesim.world.loop import DeadlockError, SimLoop
+from cachesim.world.loop import SimLoop
 from cachesim.world.metrics import measure
 from cachesim.world.nodes import Node
 from cachesim.world.recorder import Outcome, Recorder
@@ -149,6 +150,8 @@ class _Simulation:
         if self.progress is not None:
             loop.call_soon(self._report, traffic, self.progress)
         await traffic.done
+        if recorder.open and loop.is_idle():
+            raise deadlock(loop)  # they wait for what will never come
 
     async def _close(self, servers: list[Server]) -> None:
         """Close the caches and cancel what still runs."""

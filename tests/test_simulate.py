@@ -282,6 +282,7 @@ def test_a_request_without_outcome_at_twice_the_duration_is_an_error() -> None:
     assert run.metrics["errors"] == run.metrics["requests"]
     assert set(run.loads.status) == {"in flight"}
     assert set(run.errors) == {"no outcome in time"}
+    assert run.failures == []  # slow is not stuck
 
 
 def test_a_cache_that_waits_for_ever_leaves_errors_and_names_of_what_waits() -> None:
@@ -296,6 +297,11 @@ def test_a_cache_that_waits_for_ever_leaves_errors_and_names_of_what_waits() -> 
 
     run = cs.simulate(scenario(duration=1), cache=factory)
     assert run.metrics["errors"] == run.metrics["requests"] - 1
+    (failure,) = run.failures
+    assert isinstance(failure, cs.DeadlockError)
+    assert "in Lock.acquire" in str(failure)
+    with pytest.raises(cs.DeadlockError):
+        cs.simulate(scenario(duration=1), cache=factory, strict=True)
 
 
 @pytest.mark.parametrize("answer", [3, None, "factory"])

@@ -29,7 +29,8 @@ def livelock(loop: asyncio.AbstractEventLoop, turns: int) -> SimulationError:
 
 
 def _waiting(loop: asyncio.AbstractEventLoop) -> str:
-    tasks = sorted(f"{task.get_name()} at {_where(task.get_coro())}" for task in asyncio.all_tasks(loop))
+    waiting = (task for task in asyncio.all_tasks(loop) if task is not asyncio.current_task(loop))
+    tasks = sorted(f"{task.get_name()} at {_where(task.get_coro())}" for task in waiting)
     return f"{len(tasks)} task(s) still wait: " + "; ".join(tasks[:10]) + ("; ..." if len(tasks) > 10 else "")
 
 

@@ -197,6 +197,10 @@ class SimLoop(NoRealWorld):
             or (queue and queue[0][0] <= self.env._now and queue[0][1] < ARRIVAL)
         )
 
+    def is_idle(self) -> bool:
+        """Whether nothing is left to happen: no callback is ready, and whatever stands in the queue is cancelled."""
+        return not self._ready and all(getattr(entry[3], "_cancelled", False) for entry in self._queue)
+
     def stop(self) -> None:
         self._stopping = True
 
