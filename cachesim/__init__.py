@@ -16,12 +16,15 @@ if TYPE_CHECKING:
     from cachesim.settings import ScenarioError
     from cachesim.simulation import simulate
     from cachesim.world import arrivals, keys, latency
+    from cachesim.world.clients import Clients
     from cachesim.world.database import Database
     from cachesim.world.loop import DeadlockError, SimLoop, SimulationError
     from cachesim.world.nodes import Node
     from cachesim.world.redis import Redis
+    from cachesim.world.writes import Writes
 
 __all__ = [
+    "Clients",
     "Database",
     "DeadlockError",
     "Node",
@@ -33,6 +36,7 @@ __all__ = [
     "ScenarioError",
     "SimLoop",
     "SimulationError",
+    "Writes",
     "arrivals",
     "keys",
     "latency",
@@ -49,10 +53,12 @@ _NAMES = {
     "scenario": ("Pattern", "Scenario", "load"),
     "settings": ("ScenarioError",),
     "simulation": ("simulate",),
+    "world.clients": ("Clients",),
     "world.database": ("Database",),
     "world.loop": ("DeadlockError", "SimLoop", "SimulationError"),
     "world.nodes": ("Node",),
     "world.redis": ("Redis",),
+    "world.writes": ("Writes",),
 }
 _HOME = {name: module for module, names in _NAMES.items() for name in names}
 

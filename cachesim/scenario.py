@@ -15,15 +15,17 @@ from typing import Annotated, Any, Literal, NamedTuple, Self
 import tomli_w
 from pydantic import Field, field_validator, model_validator
 
-from cachesim.patterns import PATTERNS
-from cachesim.settings import Count, InvalidSetting, Positive, Problem, ScenarioError, Seconds, Setting, Share
+from cachesim.settings import Count, InvalidSetting, Positive, Problem, ScenarioError, Seconds, Setting
 from cachesim.world.arrivals import Arrivals
 from cachesim.world.arrivals import Recorded as RecordedTimes
+from cachesim.world.clients import Clients
+from cachesim.world.caches import CACHES
 from cachesim.world.database import Database
 from cachesim.world.keys import Documentation, Keys
 from cachesim.world.keys import Recorded as RecordedKeys
 from cachesim.world.metrics import METRICS
 from cachesim.world.redis import Redis
+from cachesim.world.writes import Writes
 
 __all__ = ["Expectation", "Pattern", "Scenario", "bundled", "load"]
 
@@ -46,14 +48,15 @@ class Pattern(Setting):
         if len(name) > 1:
             raise TypeError(f"Pattern takes 1 positional argument, got {len(name)}")
         pattern = name[0] if name else options.pop("pattern", None)
-        known: dict[str, type[Setting]] = {"none": Setting} | {name: cls.options_type for name, cls in PATTERNS.items()}
-        if not isinstance(pattern, str) or pattern not in known:
+        if not isinstance(pattern, str) or pattern not in CACHES:
             given = "missing" if pattern is None else f"{pattern!r} is unknown"
-            raise ScenarioError(Problem("pattern", f"{given}; known: {', '.join(known)}"))
-        if pattern == "none" and options:
-            raise ScenarioError(*(Problem(option, "unknown field; the pattern 'none' has none") for option in options))
+            raise ScenarioError(Problem("pattern", f"{given}; known: {', '.join(CACHES)}"))
+        options_type = CACHES[pattern].options_type
+        if options and not options_type.model_fields:
+            message = f"unknown field; the pattern {pattern!r} has none"
+            raise ScenarioError(*(Problem(option, message) for option in options))
         try:
-            checked = known[pattern](**options)
+            checked = options_type(**options)
         except InvalidSetting as error:
             raise ScenarioError(*error.problems) from None
         super().__init__(pattern=pattern, options={name: getattr(checked, name) for name in checked.chosen()})
@@ -104,7 +107,9 @@ class Expectation(NamedTuple):
 class Scenario(Setting):
     """One experiment: who asks what of which cache in front of which database, and for how long.
 
-    `writes`: the share of requests that write. Each request goes to one of `nodes` by `balance`. Requests arrive in
+    `writes`: the share of requests that write, or a `Writes`, which also knows of writes/s behind the cache's back.
+    Each request goes to one of `nodes` by `balance`. `batch`: keys asked at once, each a request of its own, written or
+    read together; `balance="key"` goes by the first. `clients`: who asks, when answers are HTTP. Requests arrive in
     [0, duration) s; what belongs to [0, warmup) is not measured. `duration` is 60 s unless keys or times are recorded:
     then, if left out, the run ends with the stream. Raises `ScenarioError`.
     """
@@ -115,13 +120,26 @@ class Scenario(Setting):
     cache: Pattern
     database: Database
     redis: Redis = Redis()
-    writes: Share = 0.0
+    writes: float | Writes = 0.0
     nodes: Count = 1
     balance: Literal["random", "round-robin", "key"] = "random"
+    batch: Count = 1
+    clients: Clients = Clients()
     duration: Positive | None = None
     warmup: Seconds = 0.0
     seed: Annotated[int, Field(ge=0)] = 1
     expect: dict[str, str] = Field(default={})
+
+    @field_validator("writes", mode="plain")
+    @classmethod
+    def _share_or_table(cls, value: Any) -> float | Writes:
+        if isinstance(value, Writes) or (isinstance(value, Mapping) and value):
+            writes = Writes.model_validate(value)
+            return writes if writes.behind else writes.share
+        try:
+            return Writes(share=value).share
+        except ScenarioError as error:
+            raise ScenarioError(*(Problem("", problem.message) for problem in error.problems)) from None
 
     @field_validator("expect", mode="before")
     @classmethod
@@ -133,6 +151,9 @@ class Scenario(Setting):
     @model_validator(mode="after")
     def _fits(self) -> Self:
         recorded = isinstance(self.keys, RecordedKeys | Documentation)
+        if recorded and isinstance(self.writes, Writes):
+            message = f"{self.writes.behind!r} is not allowed; 0 with recorded keys, which are not known beforehand"
+            raise ScenarioError(Problem("writes.behind", message))
         if self.duration is None:
             if recorded or isinstance(self.arrivals, RecordedTimes):
                 return self  # it ends with the stream
@@ -143,7 +164,7 @@ class Scenario(Setting):
         if self.warmup >= self.duration:
             message = f"{self.warmup!r} is not allowed; below duration ({self.duration:g})"
             raise ScenarioError(Problem("warmup", message))
-        if not recorded and (expected := self.arrivals.expected(self.duration)) > _MOST_REQUESTS:
+        if not recorded and (expected := self.batch * self.arrivals.expected(self.duration)) > _MOST_REQUESTS:
             message = f"{self.duration!r} is not allowed; about {expected:.3g} requests would arrive, at most 1e10 may"
             raise ScenarioError(Problem("duration", message))
         return self
@@ -168,6 +189,8 @@ class Scenario(Setting):
                 inside = place.setdefault(step, {})
                 if isinstance(inside, Setting):  # put there by a change before this one
                     inside = place[step] = inside.table()
+                elif step == "writes" and isinstance(inside, int | float):  # a number is their share
+                    inside = place[step] = {"share": inside}
                 if not isinstance(inside, dict):
                     raise ScenarioError(Problem(name, f"unknown field; {step!r} is no table"))
                 place = inside

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from math import inf
 from typing import Literal
@@ -20,8 +20,8 @@ from cachesim.result import Result, Tables
 from cachesim.scenario import Scenario
 from cachesim.settings import Problem, ScenarioError
 from cachesim.traces import TraceError
-from cachesim.world.caches import Factory, Server, pattern_factory
-from cachesim.world.clients import Traffic, addressed, writers
+from cachesim.world.caches import CACHES, Factory, Server
+from cachesim.world.clients import Traffic, addressed, batches, sent_by
 from cachesim.world.database import SimDatabase
 from cachesim.world.deadlock import DeadlockError, deadlock
 from cachesim.world.interrupt import stopped_by_interrupt
@@ -30,10 +30,12 @@ from cachesim.world.metrics import measure
 from cachesim.world.nodes import Node
 from cachesim.world.recorder import Outcome, Recorder
 from cachesim.world.redis import SimRedis, SimServer
+from cachesim.world.requests import Batch, Request
+from cachesim.world.writes import Writes, WritesBehind
 
 __all__ = ["simulate"]
 
-_SOURCES = ("arrivals", "keys", "nodes", "writes", "database", "redis", "caches")
+_SOURCES = ("arrivals", "keys", "nodes", "writes", "database", "redis", "caches", "behind", "clients")
 """Every source of chance has its own child of the seed; new ones are added at the end, so that old runs stay."""
 
 _PROGRESS_STEPS = 200
@@ -98,7 +100,7 @@ class _Simulation:
         self, scenario: Scenario, cache: Factory | None, tables: bool, progress: Callable[[float], None] | None
     ) -> None:
         self.scenario, self.tables, self.progress = scenario, tables, progress
-        self.factory = cache or pattern_factory(scenario.cache.pattern, scenario.cache.options)
+        self.factory = cache or CACHES[scenario.cache.pattern].factory(scenario.cache.options)
         self.loop = SimLoop(simpy.Environment(initial_time=0.0))
         end = inf if scenario.duration is None else scenario.duration
         self.recorder = Recorder(self.loop.env, start=scenario.warmup, end=end, tables=tables)
@@ -136,22 +138,40 @@ class _Simulation:
         database = SimDatabase(scenario.database, loop, self._rng("database"), recorder)
         redis = SimServer(scenario.redis, loop, self._rng("redis"), recorder)
         for index, seed in enumerate(self.seeds["caches"].generate_state(scenario.nodes)):
-            client = SimRedis(redis)
-            node = Node(index, loop=loop, redis=client, database=database, recorder=recorder, seed=int(seed))
+            node = Node(
+                index,
+                loop=loop,
+                redis=SimRedis(redis),
+                database=database,
+                recorder=recorder,
+                clients=scenario.clients,
+                seed=int(seed),
+            )
             servers.append(Server(node, self.factory))
-        keys = scenario.keys.stream(self._rng("keys"))
-        keys, nodes = addressed(keys, scenario.balance, scenario.nodes, self._rng("nodes"))
-        times = scenario.arrivals.times(self._rng("arrivals"))
-        writes = writers(scenario.writes, self._rng("writes"))
-        end = inf if scenario.duration is None else scenario.duration
-        requests = zip(times, keys, nodes, writes, strict=False)
-        grace = _GRACE if scenario.duration is None else 0.0
-        traffic = Traffic(loop, recorder, servers, requests=requests, duration=end, grace=grace)
+        writes = scenario.writes if isinstance(scenario.writes, Writes) else Writes(share=scenario.writes)
+        end, grace = (inf, _GRACE) if scenario.duration is None else (scenario.duration, scenario.duration)
+        traffic = Traffic(loop, recorder, servers, requests=self._requests(writes), duration=end, grace=grace)
+        if writes.behind:
+            behind = writes.past_the_cache(scenario.keys.population(), self._rng("behind"))
+            WritesBehind(database, traffic, behind)
         if self.progress is not None:
             loop.call_soon(self._report, traffic, self.progress)
         await traffic.done
         if recorder.open and loop.is_idle():
             raise deadlock(loop)  # they wait for what will never come
+
+    def _requests(self, writes: Writes) -> Iterator[Request | Batch]:
+        """Everything that will be asked, in order of arrival."""
+        scenario = self.scenario
+        times = scenario.arrivals.times(self._rng("arrivals"))
+        keys = scenario.keys.stream(self._rng("keys"))
+        asked = keys if scenario.batch == 1 else batches(keys, scenario.batch)
+        asked, nodes = addressed(asked, scenario.balance, scenario.nodes, self._rng("nodes"))
+        kind: Callable[..., Request | Batch] = Request if scenario.batch == 1 else Batch
+        requests = map(kind, times, asked, nodes, writes.of_requests(self._rng("writes")))
+        if scenario.clients.n is None:
+            return requests
+        return sent_by(scenario.clients.stream(self._rng("clients")), requests)
 
     async def _close(self, servers: list[Server]) -> None:
         """Close the caches and cancel what still runs."""
@@ -173,7 +193,7 @@ class _Simulation:
         return np.random.default_rng(self.seeds[source])
 
     def _result(self, failures: list[BaseException]) -> Result:
-        recorder = self.recorder
+        scenario, recorder = self.scenario, self.recorder
         tables = Tables(
             requests=recorder.request_columns(),
             outcomes=[outcome.name for outcome in Outcome],
@@ -181,9 +201,13 @@ class _Simulation:
             entries=recorder.entry_columns,
         )
         return Result(
-            metrics=measure(recorder, connections=self.scenario.database.connections),
-            warmup=self.scenario.warmup,
-            duration=self.scenario.warmup + recorder.measured,
+            metrics=measure(
+                recorder,
+                connections=scenario.database.connections,
+                body_bytes=0 if scenario.clients.n is None else scenario.clients.body_bytes,
+            ),
+            warmup=scenario.warmup,
+            duration=scenario.warmup + recorder.measured,
             errors=recorder.errors,
             failures=failures,
             _digest=recorder.digest,

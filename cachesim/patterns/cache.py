@@ -1,26 +1,22 @@
-"""What every pattern is built on: options, clock and chance as arguments, loads, and the decorator."""
+"""What every pattern looks like from outside: read or load, write, forget, count, decorate."""
 
 from __future__ import annotations
 
-import asyncio
 import functools
-import random
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from functools import partial
-from math import nan
 from typing import Any, ClassVar, TypeVar
 
-from cachesim.patterns.events import EVERY_KIND, Event, Kind
-from cachesim.patterns.flights import Flights, Ticket
+from cachesim.patterns.events import Event
 from cachesim.patterns.keys import key_template
-from cachesim.patterns.options import LoadTimeout, Options
+from cachesim.patterns.options import CommonOptions, Options
 
-__all__ = ["Cache", "Stats", "wall_clock"]
+__all__ = ["Cache", "Loader", "Observer", "Stats", "wall_clock"]
 
 F = TypeVar("F", bound=Callable[..., Awaitable[Any]])
+Loader = Callable[[], Awaitable[Any]]
 Observer = Callable[[Event], None]
 
 
@@ -31,10 +27,15 @@ def wall_clock() -> float:
 
 @dataclass(frozen=True)
 class Stats:
-    """What a cache has done so far, and how many loads and writes are under way now."""
+    """What a cache has done so far, and how many loads and writes are under way now.
+
+    A caller is served at once, `hits` or `stale_hits`, or finds nothing usable, `misses`; of these, `joins` waited for
+    a load under way. `errors`: loads that failed, and commands to the cache's server.
+    """
 
     hits: int = 0
     stale_hits: int = 0
+    misses: int = 0
     loads: int = 0
     joins: int = 0
     errors: int = 0
@@ -42,28 +43,16 @@ class Stats:
 
 
 class Cache(ABC):
-    """A cache pattern. A subclass says where values are looked for and kept.
+    """A cache pattern.
 
-    `clock` tells the time in seconds, `rng` draws the jitter, and `observe` is told every `Event`, or only those whose
-    kind is in its attribute `kinds`, if it has one.
+    Each takes `clock`, which tells the time in seconds, `rng`, which draws what is left to chance, and `observe`, which
+    is told every `Event`, or only those whose kind is in its attribute `kinds`, if it has one.
     """
 
-    options_type: ClassVar[type[Options]] = Options
-
-    def __init__(
-        self, options: Options, *, clock: Callable[[], float], rng: random.Random | None, observe: Observer | None
-    ) -> None:
-        self._options = options
-        self._clock = clock
-        self._rng = rng or random.Random()
-        self._observe = observe
-        self._kinds = getattr(observe, "kinds", EVERY_KIND) if observe is not None else frozenset[str]()
-        self._tells_hits = "hit" in self._kinds
-        self._flights = Flights()
-        self._hits = self._stale_hits = self._loads = self._joins = self._errors = 0
+    options_type: ClassVar[type[CommonOptions]] = Options
 
     @abstractmethod
-    async def get_or_set(self, key: str, load: Callable[[], Awaitable[Any]], **changes: Any) -> Any:
+    async def get_or_set(self, key: str, load: Loader, **changes: Any) -> Any:
         """The value of `key`; when there is none in the cache, what `load` returns, which is then kept.
 
         `changes` are options that differ for this call; who joins a load under way takes it as it is. Raises what
@@ -79,18 +68,14 @@ class Cache(ABC):
     async def delete(self, key: str) -> None:
         """Forget `key`; a load begun before will not bring it back, and nobody who comes later joins it."""
 
-    async def aclose(self) -> None:
-        """Wait for what is being written, for a write goes on when its caller has left."""
-        await self._flights.landed()
-
     @abstractmethod
-    async def _store(self, key: str, value: Any, options: Options, ticket: Ticket) -> None:
-        """Keep a loaded value, as long as its ticket is valid."""
+    async def aclose(self) -> None:
+        """Wait for what is being written and for what goes on in the background: both outlive their callers."""
 
     @property
+    @abstractmethod
     def stats(self) -> Stats:
         """A snapshot of the counts."""
-        return Stats(self._hits, self._stale_hits, self._loads, self._joins, self._errors, len(self._flights))
 
     def cached(self, template: str) -> Callable[[F], F]:
         """A decorator: calls of the function are cached under the key that `template` makes of their arguments.
@@ -110,64 +95,3 @@ class Cache(ABC):
             return call  # type: ignore[return-value]
 
         return decorate
-
-    def _options_with(self, changes: dict[str, Any]) -> Options:
-        return self._options.replace(**changes) if changes else self._options
-
-    def _tell(self, kind: Kind, key: str, *, expires: float = nan, error: Exception | None = None) -> None:
-        if kind in self._kinds:
-            assert self._observe is not None
-            self._observe(Event(kind, key, expires, error))
-
-    def _lifetime(self, value: Any, options: Options) -> float:
-        """Seconds that a value is fresh."""
-        if value is None and options.negative_ttl is not None:
-            return options.negative_ttl
-        return options.ttl - self._rng.uniform(0.0, options.jitter) if options.jitter else options.ttl
-
-    def _load(self, key: str, load: Callable[[], Awaitable[Any]], options: Options) -> Awaitable[Any]:
-        """Load and keep; with single flight at most one load of a key at a time."""
-        fetch = partial(self._fetch, key, load, options)
-        if options.single_flight == "none":
-            return self._flights.alone(key, fetch)
-        if key in self._flights:
-            self._joins += 1
-            self._tell("join", key)
-        return self._flights.share(key, fetch)
-
-    async def _fetch(self, key: str, load: Callable[[], Awaitable[Any]], options: Options, ticket: Ticket) -> Any:
-        self._loads += 1
-        self._tell("load", key)
-        try:
-            limit = options.load_timeout
-            value = await (load() if limit is None else _within(limit, key, load))
-        except asyncio.CancelledError as error:
-            task = asyncio.current_task()
-            if task is None or task.cancelling():
-                raise
-            failure = RuntimeError(f"the load of {key!r} raised CancelledError, though nobody cancelled it")
-            self._failed(key, failure)
-            raise failure from error
-        except Exception as error:
-            self._failed(key, error)
-            raise
-        await self._store(key, value, options, ticket)
-        return value
-
-    def _failed(self, key: str, error: Exception) -> None:
-        self._errors += 1
-        self._tell("error", key, error=error)
-
-    def _serve_stale(self, key: str) -> None:
-        self._stale_hits += 1
-        self._tell("stale", key)
-
-
-async def _within(limit: float, key: str, load: Callable[[], Awaitable[Any]]) -> Any:
-    try:
-        async with asyncio.timeout(limit) as clock:
-            return await load()
-    except Exception as error:
-        if not clock.expired():  # the load's own, be it a TimeoutError
-            raise
-        raise LoadTimeout(f"the load of {key!r} took longer than {limit:g} s") from error

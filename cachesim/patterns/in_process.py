@@ -7,16 +7,17 @@ can have them. A value is usable before its deadline. Everybody gets the same ob
 from __future__ import annotations
 
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from heapq import heapify, heappop, heappush
 from itertools import count
 from typing import Any, ClassVar, Literal
 
 import cachetools
 
-from cachesim.patterns.cache import Cache, Observer, wall_clock
+from cachesim.patterns.cache import Loader, Observer, wall_clock
 from cachesim.patterns.flights import Ticket
-from cachesim.patterns.options import Options
+from cachesim.patterns.loading import LoadingCache
+from cachesim.patterns.options import CommonOptions, Options
 from cachesim.settings import Count
 
 __all__ = ["InProcess"]
@@ -53,7 +54,7 @@ class Entry:
         self.expires = now + self.lifetime
 
 
-class InProcess(Cache):
+class InProcess(LoadingCache):
     """A bounded cache in the memory of this process, with single flight.
 
     >>> import asyncio
@@ -64,7 +65,7 @@ class InProcess(Cache):
     {'name': 'Ada'}
     """
 
-    options_type: ClassVar[type[Options]] = InProcessOptions
+    options_type: ClassVar[type[CommonOptions]] = InProcessOptions
 
     def __init__(
         self,
@@ -82,7 +83,7 @@ class InProcess(Cache):
         rng: random.Random | None = None,
         observe: Observer | None = None,
     ) -> None:
-        options = InProcessOptions(
+        super().__init__(
             ttl=ttl,
             jitter=jitter,
             single_flight=single_flight,
@@ -92,8 +93,10 @@ class InProcess(Cache):
             size=size,
             policy=policy,
             renew=renew,
+            clock=clock,
+            rng=rng,
+            observe=observe,
         )
-        super().__init__(options, clock=clock, rng=rng, observe=observe)
         chosen = {"choice": self._rng.choice} if policy == "random" else {}
         self._entries: cachetools.Cache[str, Entry] = _POLICIES[policy](size, **chosen)
         self._renew = renew
@@ -103,7 +106,7 @@ class InProcess(Cache):
     def __len__(self) -> int:
         return len(self._entries)
 
-    async def get_or_set(self, key: str, load: Callable[[], Awaitable[Any]], **changes: Any) -> Any:
+    async def get_or_set(self, key: str, load: Loader, **changes: Any) -> Any:
         try:
             entry: Entry | None = self._entries[key]
         except KeyError:  # never "is it there? then get it": it may expire or be evicted in between
@@ -111,11 +114,10 @@ class InProcess(Cache):
         if entry is not None and (now := self._clock()) < entry.expires:
             if self._renew:
                 entry.renew(now)
-            self._hits += 1
-            if self._tells_hits:
-                self._tell("hit", key)
+            self._hit(key)
             return entry.value
-        options = self._options_with(changes)
+        options = self.options_with(changes)
+        self._missed(key)
         try:
             return await self._load(key, load, options)
         except Exception:
@@ -125,21 +127,32 @@ class InProcess(Cache):
             return entry.value
 
     async def set(self, key: str, value: Any, **changes: Any) -> None:
-        options = self._options_with(changes)
+        options = self.options_with(changes)
         self._flights.invalidate(key)
-        await self._store(key, value, options, Ticket())
+        self._keep(key, value, self._lifetime(value, options), options)
 
     async def delete(self, key: str) -> None:
+        self.forget(key)
+
+    def forget(self, key: str) -> None:
+        """What `delete` does, at once."""
         self._flights.invalidate(key)
         if self._entries.pop(key, None) is not None:
             self._tell("deleted", key)
 
-    async def _store(self, key: str, value: Any, options: Options, ticket: Ticket) -> None:
-        if not ticket.valid:
-            return
+    def clear(self) -> None:
+        """Forget every key."""
+        for key in (*self._entries, *self._flights.keys()):
+            self.forget(key)
+
+    async def _store(self, value: Any, options: Options, ticket: Ticket, seconds: float) -> Any:
+        if ticket.valid:
+            self._keep(ticket.key, value, self._lifetime(value, options), options)
+        return value
+
+    def _keep(self, key: str, value: Any, lifetime: float, options: Options) -> None:
         now = self._clock()
         self._drop_dead(now)
-        lifetime = self._lifetime(value, options)
         expires = now + lifetime
         entry = Entry(value, lifetime, expires, expires + (options.stale_if_error or 0.0))
         if key not in self._entries and len(self._entries) >= self._entries.maxsize:

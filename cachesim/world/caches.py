@@ -1,42 +1,88 @@
 """What answers at a node: a pattern of this package or somebody's own cache, made to look alike.
 
 A *factory* is called once per node with a `Node`. It returns an object with `async get(key)`, or just an
-`async def (key)`; `async set(key, value)`, `async delete(key)` and `async aclose()` are used if they are there.
+`async def (key)`; `async get_many(keys)`, which returns a list, `async set(key, value)`, `async delete(key)` and
+`async aclose()` are used if they are there.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from inspect import isawaitable, signature
-from typing import Any
+from typing import Any, NamedTuple
 
-from cachesim.patterns import PATTERNS
+from cachesim import pitfalls
+from cachesim.patterns import PATTERNS, Conditional
+from cachesim.pitfalls import PITFALLS
+from cachesim.settings import Count, Setting, shown
+from cachesim.world.http import http_factory
 from cachesim.world.loop import SimulationError
 from cachesim.world.nodes import Node
 
-__all__ = ["Factory", "Server", "pattern_factory"]
+__all__ = ["CACHES", "Factory", "Kind", "Server"]
 
 Factory = Callable[[Node], Any]
 
 
 class _PatternCache:
-    """A pattern whose loader is the node's database."""
+    """A pattern, or its pitfall, whose loader is the node's database."""
 
-    def __init__(self, node: Node, name: str, options: Mapping[str, Any]) -> None:
-        pattern = PATTERNS[name]
-        client = (node.redis,) if "redis" in signature(pattern).parameters else ()
-        cache = pattern(*client, clock=node.clock, rng=node.rng, observe=node.observe, **options)
+    get_many: Callable[[Sequence[str]], Awaitable[list[Any]]] | None = None
+    set: Callable[[str, Any], Awaitable[None]] | None = None
+
+    def __init__(self, pattern: Callable[..., Any], options: Mapping[str, Any], node: Node) -> None:
+        self._database = node.database
+        takes = signature(pattern).parameters
+        places = {"redis": node.redis, "store": node.database.write}
+        observe = node.observe.with_layers() if "l1_ttl" in takes else node.observe
+        tools = {"clock": node.clock, "rng": node.rng, "observe": observe}
+        cache = self._cache = pattern(
+            *(places[name] for name in places if name in takes),
+            **{name: tool for name, tool in tools.items() if name in takes},
+            **options,
+        )
         get_or_set, read = cache.get_or_set, node.database.read
         self.get = lambda key: get_or_set(key, partial(read, key))
         self.delete, self.aclose = cache.delete, cache.aclose
+        if "store" in takes:
+            self.set = cache.set
+        if hasattr(cache, "get_or_set_many"):
+            self.get_many = self._get_many
+
+    async def _get_many(self, keys: Sequence[str]) -> list[Any]:
+        return await self._cache.get_or_set_many(keys, self._read_many)  # type: ignore[no-any-return]
+
+    async def _read_many(self, keys: Sequence[str]) -> dict[str, Any]:
+        return dict(zip(keys, await self._database.read_many(keys), strict=True))
 
 
-def pattern_factory(name: str, options: Mapping[str, Any]) -> Factory:
-    """A factory for the pattern of that name; `"none"` asks the database every time."""
-    if name == "none":
-        return lambda node: node.database.read
-    return lambda node: _PatternCache(node, name, options)
+class Kind(NamedTuple):
+    """A cache that a scenario can name: its options, and what makes a factory of them."""
+
+    options_type: type[Setting]
+    factory: Callable[[Mapping[str, Any]], Factory]
+
+
+class ConditionalOptions(Setting):
+    """`weak`: tags that promise equal content rather than equal bytes. `largest`: bytes of a body that is tagged."""
+
+    weak: bool = False
+    largest: Count = 2**20
+
+
+def _of(pattern: Callable[..., Any], options_type: type[Setting]) -> Kind:
+    return Kind(options_type, lambda options: lambda node: _PatternCache(pattern, options, node))
+
+
+CACHES: dict[str, Kind] = {
+    "none": Kind(Setting, lambda options: lambda node: node.database.read),
+    **{name: _of(pattern, pattern.options_type) for name, pattern in PATTERNS.items()},
+    "conditional": Kind(ConditionalOptions, lambda options: http_factory(partial(Conditional, **options))),
+    **{f"pitfall:{name}": _of(pitfall, pitfall.options_type) for name, pitfall in PITFALLS.items()},
+    "pitfall:conditional": Kind(Setting, lambda options: http_factory(pitfalls.Conditional)),
+}
+"""Every cache by the name that scenarios give it; "none" asks the database every time."""
 
 
 class Server:
@@ -51,6 +97,8 @@ class Server:
                 "or an `async def (key)`"
             )
         self.get: Callable[[str], Awaitable[Any]] = get if isinstance(cache, _PatternCache) else partial(_awaited, get)
+        many = getattr(cache, "get_many", None)
+        self.get_many = None if many is None else partial(_awaited_list, many)
         self._cache, self._database = cache, node.database
 
     async def write(self, key: str, value: Any) -> None:
@@ -73,3 +121,15 @@ async def _awaited(get: Callable[[str], Any], key: str) -> Any:
     if not isawaitable(answer):
         raise SimulationError(f"the cache's `get` returned {answer!r}; it must be `async def get(key)`")
     return await answer
+
+
+async def _awaited_list(get_many: Callable[[list[str]], Any], keys: list[str]) -> list[Any]:
+    answer, n = get_many(keys), len(keys)
+    if not isawaitable(answer):
+        raise SimulationError(f"the cache's `get_many` returned {answer!r}; it must be `async def get_many(keys)`")
+    values = await answer
+    if not isinstance(values, list) or len(values) != n:
+        raise SimulationError(
+            f"the cache's `get_many` of {n} keys returned {shown(values)}; it must be a list of {n} values"
+        )
+    return values

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Sequence
-from contextvars import ContextVar
 from heapq import heappush
 from math import inf, nan
 from typing import Any, Literal
@@ -22,14 +21,12 @@ from cachesim.settings import Count, Setting
 from cachesim.world.latency import Latency
 from cachesim.world.loop import SimLoop
 from cachesim.world.pending import Pending
-from cachesim.world.recorder import Load, Recorder, Request
+from cachesim.world.recorder import Recorder
+from cachesim.world.requests import CURRENT_REQUEST, Load
 
-__all__ = ["CURRENT_REQUEST", "Database", "Query", "SimDatabase"]
+__all__ = ["Database", "Query", "SimDatabase"]
 
 _NOTHING = object()
-
-CURRENT_REQUEST: ContextVar[Request | None] = ContextVar("current_request", default=None)
-"""The request on whose behalf code runs; tasks inherit it, so a load knows who caused it."""
 
 
 class Database(Setting):
@@ -55,9 +52,9 @@ class Query(Pending):
         self._loads: list[Load] = []
         self._written = written
         if written is _NOTHING:
-            request, started = CURRENT_REQUEST.get(), database.recorder.load_started
+            asking, started = CURRENT_REQUEST.get(), database.recorder.load_started
             for key in keys:
-                self._loads.append(started(key, node, request))
+                self._loads.append(started(key, node, asking))
         database.issue(self)
 
     def begin(self) -> None:

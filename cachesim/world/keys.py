@@ -24,9 +24,16 @@ class Keys(Family):
     def stream(self, rng: np.random.Generator) -> Iterator[str]:
         """The keys asked, in order; they end only for a recorded stream."""
 
+    def population(self) -> list[str]:
+        """Every key that may be asked; none where only the stream itself tells."""
+        return []
+
 
 class OneKey(Keys):
     """One key for everybody: `"0"`."""
+
+    def population(self) -> list[str]:
+        return ["0"]
 
     def stream(self, rng: np.random.Generator) -> Iterator[str]:
         return repeat("0")
@@ -37,8 +44,11 @@ class Uniform(Keys):
 
     n: Count
 
+    def population(self) -> list[str]:
+        return [str(rank) for rank in range(self.n)]
+
     def stream(self, rng: np.random.Generator) -> Iterator[str]:
-        names = [str(rank) for rank in range(self.n)]
+        names = self.population()
         while True:
             yield from map(names.__getitem__, rng.integers(self.n, size=_BLOCK).tolist())
 
@@ -60,8 +70,11 @@ class Zipf(Keys):
         total = sum(weights)
         return [weight / total for weight in weights]
 
+    def population(self) -> list[str]:
+        return [str(rank) for rank in range(self.n)]
+
     def stream(self, rng: np.random.Generator) -> Iterator[str]:
-        names = [str(rank) for rank in range(self.n)]
+        names = self.population()
         bounds = np.cumsum(self.probabilities())
         bounds[-1] = 1.0
         while True:

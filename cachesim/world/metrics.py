@@ -31,12 +31,13 @@ def _ratio(part: float, whole: float) -> float:
     return part / whole if whole else nan
 
 
-def measure(recorder: Recorder, *, connections: int | None) -> dict[str, float]:
-    """The metrics of a finished run."""
+def measure(recorder: Recorder, *, connections: int | None, body_bytes: int) -> dict[str, float]:
+    """The metrics of a finished run; `body_bytes`: the length of an answer's body, 0 where answers are not HTTP."""
     totals = recorder.totals
     counts = {outcome.name: totals.outcomes[outcome] for outcome in Outcome}
     requests, loads = sum(counts.values()), sum(totals.loads.values())
     reads = requests - counts["write"] - totals.failed_writes
+    served = requests - counts["write"] - counts["error"]
     utilization = nan if connections is None else _ratio(totals.busy, connections * recorder.measured)
     p50, p95, p99 = _percentiles(recorder, (0.50, 0.95, 0.99))
     found = {
@@ -77,11 +78,11 @@ def measure(recorder: Recorder, *, connections: int | None) -> dict[str, float]:
         "staleness_max": totals.staleness_max,
         "redis_commands": totals.redis_commands,
         "redis_round_trips": totals.redis_round_trips,
-        "bytes_sent": 0,  # there are no HTTP answers in a world without HTTP clients ...
-        "bytes_saved": 0,
-        "not_modified": 0,
-        "hit_ratio_l1": nan,  # ... and no layers in a cache that has one
-        "hit_ratio_l2": nan,
+        "bytes_sent": body_bytes * (served - totals.not_modified),
+        "bytes_saved": body_bytes * totals.not_modified,
+        "not_modified": totals.not_modified,
+        "hit_ratio_l1": _ratio(totals.layer_hits["l1"], totals.layer_requests["l1"]),
+        "hit_ratio_l2": _ratio(totals.layer_hits["l2"], totals.layer_requests["l2"]),
     }
     return {name: float(found[name]) for name in METRICS}
 

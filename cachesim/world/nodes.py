@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from copy import copy
 from typing import TYPE_CHECKING, Any
 
-from cachesim.world.database import CURRENT_REQUEST, Query, SimDatabase
+from cachesim.world.database import Query, SimDatabase
 from cachesim.world.recorder import Recorder
+from cachesim.world.requests import CURRENT_REQUEST, Batch, Request
 
 if TYPE_CHECKING:
     from cachesim.patterns.events import Event
+    from cachesim.world.clients import Clients
     from cachesim.world.loop import SimLoop
     from cachesim.world.redis import SimRedis
 
@@ -43,9 +46,18 @@ class Node:
     """One application process of the simulated world."""
 
     def __init__(
-        self, index: int, *, loop: SimLoop, redis: SimRedis, database: SimDatabase, recorder: Recorder, seed: int
+        self,
+        index: int,
+        *,
+        loop: SimLoop,
+        redis: SimRedis,
+        database: SimDatabase,
+        recorder: Recorder,
+        clients: Clients,
+        seed: int,
     ) -> None:
         self.index = index
+        self.clients = clients
         self.redis = redis
         self.database = NodeDatabase(database, index)
         self.rng = random.Random(seed)
@@ -54,20 +66,36 @@ class Node:
 
 
 class Observer:
-    """Is told by a cache what cannot be seen from outside: stale serves, causes of loads, values held in process."""
+    """Is told by a cache what cannot be seen from outside: stale serves, causes of loads, values held in process.
+
+    `kinds`: the events it asks for. A cache of two layers asks for the one `with_layers`.
+    """
 
     def __init__(self, node: int, recorder: Recorder) -> None:
         self._place, self._recorder = f"node {node}", recorder
         held = ("stored", "expired", "deleted", "evicted") if recorder.keeps_tables else ()
         self.kinds = frozenset(("stale", "early", "refresh", *held))
 
+    def with_layers(self) -> Observer:
+        """An observer that is told each "hit" and "miss" too, and counts those of layers "l1" and "l2"."""
+        observer = copy(self)
+        observer.kinds = self.kinds | {"hit", "miss"}
+        return observer
+
     def __call__(self, event: Event) -> None:
         if event.kind == "stored":
             self._recorder.stored(self._place, event.key, event.expires)
         elif event.kind in ("expired", "deleted", "evicted"):
             self._recorder.dropped(self._place, event.key, event.kind)
-        elif event.kind in ("stale", "early", "refresh") and (request := CURRENT_REQUEST.get()) is not None:
-            if event.kind == "stale":
-                request.stale = True
-            else:
-                request.cause = event.kind
+        elif (asking := CURRENT_REQUEST.get()) is not None:
+            if event.layer and event.kind in ("hit", "stale", "miss"):
+                self._recorder.met_layer(asking, event.layer, event.kind != "miss")
+            for request in asking.of(event.key) if isinstance(asking, Batch) else (asking,):
+                if event.kind == "stale":
+                    request.stale = True
+                elif event.kind in ("early", "refresh"):
+                    request.cause = event.kind
+
+    def not_modified(self, request: Request) -> None:
+        """The answer to `request` was a 304."""
+        self._recorder.not_modified(request)

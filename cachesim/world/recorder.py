@@ -18,9 +18,10 @@ from typing import Any
 import numpy as np
 import simpy
 
+from cachesim.world.requests import Batch, Load, Request
 from cachesim.world.rows import Rows
 
-__all__ = ["Entry", "Load", "Outcome", "Recorder", "Request", "Totals"]
+__all__ = ["Entry", "Outcome", "Recorder", "Totals"]
 
 LATENCY_EDGES = np.array([1e-7 * 1.01**k for k in range(3200)])
 """Bounds in seconds of the latency histogram: 100 ns to 10^6 s, each 1 % above the last."""
@@ -40,28 +41,6 @@ class Outcome(IntEnum):
 
 _HIT, _STALE_HIT, _DELAYED_HIT, _MISS, _EARLY, _ERROR, _WRITE = map(int, Outcome)
 _SERVED = -1  # any of the first five: to be decided
-
-
-class Request:
-    """A request on its way: what it asks, when it arrived (s), at which node, and what it has caused so far."""
-
-    has_loaded = False
-    stale = False
-    cause = "miss"
-
-    def __init__(self, time: float, key: str, node: int, writes: bool) -> None:
-        self.time, self.key, self.node, self.writes = time, key, node, writes
-
-
-class Load:
-    """One key asked of the database, from issue to end (s; NaN until known)."""
-
-    service_start = end = nan
-    status = "in flight"
-
-    def __init__(self, number: int, key: str, node: int, start: float, request: Request | None) -> None:
-        self.number, self.key, self.node, self.start, self.request = number, key, node, start, request
-        self.cause = "miss" if request is None else request.cause
 
 
 @dataclass(slots=True)
@@ -100,6 +79,9 @@ class Totals:
     staleness_sums: list[float] = field(default_factory=list)
     staleness_max: float = nan
     judged_reads: int = 0
+    not_modified: int = 0
+    layer_requests: dict[str, int] = field(default_factory=lambda: {"l1": 0, "l2": 0})
+    layer_hits: dict[str, int] = field(default_factory=lambda: {"l1": 0, "l2": 0})
 
 
 _REQUEST_FORMATS = ("f8", "O", "i4", "i1", "f8", "i4", "f8", "f8")
@@ -111,7 +93,7 @@ class Recorder:
 
     def __init__(self, env: simpy.Environment, *, start: float, end: float, tables: bool) -> None:
         self.totals = Totals()
-        self.open: dict[Request, None] = {}
+        self.open: dict[Request, object] = {}  # and what serves it, which perhaps nothing else holds
         self.commits: dict[str, list[float]] = {}
         self.writes: dict[int, tuple[int, float]] = {}
         self.errors: dict[str, tuple[int, str]] = {}
@@ -178,6 +160,16 @@ class Recorder:
         """A write succeeded."""
         self.ended(request, None, _WRITE)
 
+    def not_modified(self, request: Request) -> None:
+        """The answer to a request was a 304."""
+        self.totals.not_modified += request.time >= self._start
+
+    def met_layer(self, asking: Request | Batch, layer: str, hit: bool) -> None:
+        """A request reached a layer of its cache, and found a value there or not."""
+        if asking.time >= self._start:
+            self.totals.layer_requests[layer] += 1
+            self.totals.layer_hits[layer] += hit
+
     def _judged(self, request: Request, version: int) -> tuple[float, float]:
         """Staleness and version lag of a version served, against what was committed when its request arrived."""
         commits = self.commits[request.key]
@@ -210,8 +202,9 @@ class Recorder:
 
     # Loads
 
-    def load_started(self, key: str, node: int, request: Request | None) -> Load:
-        """A key is asked of the database."""
+    def load_started(self, key: str, node: int, asking: Request | Batch | None) -> Load:
+        """A key is asked of the database, on behalf of `asking`."""
+        request = asking.loading(key) if isinstance(asking, Batch) else asking
         self._numbers += 1
         now = self._env._now
         if len(self._recent) > self._most_recent:
@@ -303,7 +296,8 @@ class Recorder:
 
     def finish(self) -> None:
         """Close the books: what is still open is an error, what is still in flight says so."""
-        for request in list(self.open):
+        late = dict(self.open)
+        for request in late:
             self.failed(request, None)
         for load in self._recent.values():
             if load.status == "in flight" and load.start >= self._start:
@@ -314,6 +308,7 @@ class Recorder:
         self._count_requests()
         self._loads.flush()
         self._start, self._finished = inf, self._env._now
+        self.open.update(late)  # they may end while the caches are closed, which no longer counts
         self._story, self._ledger = self._ledger, []
 
     def digest(self) -> str:

@@ -3,8 +3,8 @@
 A command travels for half a round trip, is executed, and its reply travels for the other half. Two roads lead there,
 with the same replies, errors and encoding as the stock client:
 
-- ordinary commands take the short one: they are handed to the fake server directly (`GET` and plain `SET` to its
-  database object), which spares the connection pool, packing and parsing;
+- ordinary commands take the short one: they are handed to the fake server directly (`GET`, plain `SET` and the scripts
+  of the patterns to its database object), which spares the connection pool, packing and parsing;
 - pipelines, pub/sub and blocking commands take the stock client's own road, over a connection whose bytes and replies
   are delivered half a round trip late, in order.
 
@@ -24,19 +24,23 @@ import numpy as np
 import redis.asyncio
 from fakeredis import FakeServer
 from fakeredis._core._database import Database, Item
+from fakeredis._helpers import SimpleError
 from fakeredis.aioredis import AsyncFakeSocket, FakeAsyncRedisConnection, FakeAsyncRedisMixin, FakeReader, FakeWriter
 from pydantic import field_validator
 from simpy.events import NORMAL
 
+from cachesim.patterns.scripts import LEASES
 from cachesim.settings import Setting
 from cachesim.world.latency import Constant, Latency
 from cachesim.world.loop import SimLoop
 from cachesim.world.pending import Pending
 from cachesim.world.recorder import Recorder
+from cachesim.world.scripts import TWINS, Strings, Twin
 
 __all__ = ["Redis", "RoundTrip", "SimRedis", "SimServer"]
 
 _PLACE = "redis"
+_LEASES = LEASES.encode()
 _BLOCKING = frozenset("BLPOP BRPOP BRPOPLPUSH BLMOVE BLMPOP BZPOPMIN BZPOPMAX BZMPOP WAIT WAITAOF".split())
 _LONGEST = 2**53
 """Milliseconds from which on a lifetime is too long for the short road; a server may refuse it."""
@@ -103,7 +107,7 @@ class _OrderedSet(dict[Any, None]):
 
 
 class _LedgerDatabase(Database):
-    """A database of the fake server that tells the recorder which values it stores and drops."""
+    """A database of the fake server that tells the recorder which values it stores and drops; leases are no values."""
 
     def __init__(self, server: SimServer) -> None:
         super().__init__(server.lock)
@@ -112,16 +116,21 @@ class _LedgerDatabase(Database):
 
     def schedule_expiry(self, key: bytes, expireat: float | None) -> None:
         super().schedule_expiry(key, expireat)
-        self._recorder.stored(_PLACE, key.decode(errors="replace"), inf if expireat is None else expireat)
+        if not key.startswith(_LEASES):
+            self._recorder.stored(_PLACE, key.decode(errors="replace"), inf if expireat is None else expireat)
 
     def __delitem__(self, key: bytes) -> None:
         super().__delitem__(key)
-        self._recorder.dropped(_PLACE, key.decode(errors="replace"), "deleted")
+        self._dropped(key)
 
     def clear(self) -> None:
         for key in list(self):
-            self._recorder.dropped(_PLACE, key.decode(errors="replace"), "deleted")
+            self._dropped(key)
         super().clear()
+
+    def _dropped(self, key: bytes) -> None:
+        if not key.startswith(_LEASES):
+            self._recorder.dropped(_PLACE, key.decode(errors="replace"), "deleted")
 
 
 class SimServer(FakeServer):
@@ -161,6 +170,15 @@ class _DelayedSocket(AsyncFakeSocket):
         reply = self._replies_due > 0
         self._replies_due -= reply
         self._deliver(self._answer, msg, self._half if reply else next(self._world.trips) / 2)
+
+    def eval(self, script: bytes, numkeys: int, *keys_and_args: bytes) -> Any:
+        keys, twin = TWINS.get(script.decode(errors="replace"), (-1, None))
+        if twin is None or keys != numkeys:
+            return super().eval(script, numkeys, *keys_and_args)
+        try:
+            return twin(Strings(self._db, self._db.time), keys_and_args)
+        except redis.ResponseError as error:
+            raise SimpleError(str(error)) from None
 
     def _receive(self, data: Any) -> None:
         if self._server is not None:
@@ -264,6 +282,22 @@ class SimRedis(FakeAsyncRedisMixin, redis.asyncio.Redis):  # type: ignore[misc] 
             return await super().set(name, value, *args, **options)
         data = bytes(self._encode(value))
         return await RoundTrip(self._server, self._set_now, (name.encode(), data, options.get("px")))
+
+    async def eval(self, script: str, numkeys: int, *keys_and_args: Any) -> Any:
+        """`EVAL`; a script of the patterns runs as its twin on the fake server's database."""
+        keys, twin = TWINS.get(script, (-1, None))
+        if twin is None or keys != numkeys or not self._short or self._server.config:
+            return await super().eval(script, numkeys, *keys_and_args)
+        return await RoundTrip(self._server, self._twin_now, (twin, keys_and_args))
+
+    def _twin_now(self, argument: tuple[Twin, tuple[Any, ...]]) -> Any:
+        twin, arguments = argument
+        reply = twin(Strings(self._database, self._loop.env._now), arguments)
+        if not self._decodes:
+            return reply
+        if isinstance(reply, list):
+            return [part if part is None else self._decode(part) for part in reply]
+        return self._decode(reply) if isinstance(reply, bytes) else reply
 
     def _process(self, fields: list[bytes]) -> Any:
         """Execute any command on the fake server, and return its reply, or the error that it is."""

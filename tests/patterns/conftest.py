@@ -5,7 +5,7 @@ from inspect import iscoroutinefunction
 
 import pytest
 
-from tests.patterns.kit import KINDS, Origin, World
+from tests.patterns.kit import KINDS, OVER_REDIS, Origin, World
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -41,6 +41,11 @@ def kind(request):
 @pytest.fixture
 def make(world, kind):
     return partial(world.make, kind)
+
+
+@pytest.fixture(params=OVER_REDIS)
+def make_over_redis(world, request):
+    return partial(world.make, request.param)
 
 
 @pytest.fixture

@@ -17,14 +17,32 @@ import redis.exceptions
 import simpy
 from fakeredis.aioredis import FakeRedis
 
-from cachesim.patterns import Cache, CacheAside, Event, InProcess
+from cachesim.patterns import (
+    Batch,
+    Cache,
+    CacheAside,
+    EarlyRecompute,
+    Event,
+    InProcess,
+    Layered,
+    StaleWhileRevalidate,
+    WriteThrough,
+    scripts,
+)
 from cachesim.world.latency import Latency
 from cachesim.world.loop import SimLoop
 from cachesim.world.recorder import Recorder
 from cachesim.world.redis import Redis, SimRedis, SimServer
 
-KINDS = ("in-process", "cache-aside", "cache-aside, stock client")
+OVER_REDIS = (
+    *("cache-aside", "cache-aside, cluster", "write-through", "early-recompute", "stale-while-revalidate", "batch"),
+    "batch of one",
+)
+"""Patterns whose values lie in Redis; "batch of one" goes the road of many keys."""
+KINDS = ("in-process", *OVER_REDIS, "cache-aside, stock client", "layered")
 ROUND_TRIP = 0.002
+SCRIPTS = {getattr(scripts, name): name for name in ("LOOK", "PUT", "RELEASE", "RENEW", "STORE")}
+SCRIPTS[scripts.PUT_IF_NEWER] = "PUT"
 FALSY: tuple[Any, ...] = (None, 0, 0.0, "", [], {}, False)
 
 
@@ -64,6 +82,8 @@ class Origin:
 class Wire(SimRedis):
     """A client of the simulated Redis that notes its commands, and loses, refuses or holds them back.
 
+    A script of the patterns goes by its name: LOOK, STORE, PUT, ...
+
     `down`: "refuse" raises at once, "hang" raises when the client's time-out is over. `errors`: what the server answers
     to a command. `held`: commands that arrive only when the event is set, even if the caller has gone meanwhile.
     """
@@ -82,6 +102,25 @@ class Wire(SimRedis):
 
     async def set(self, name: Any, value: Any, *args: Any, **options: Any) -> Any:
         return await self._send("SET", lambda: super(Wire, self).set(name, value, *args, **options))
+
+    async def eval(self, script: str, numkeys: int, *keys_and_args: Any) -> Any:
+        return await self._send(SCRIPTS[script], lambda: super(Wire, self).eval(script, numkeys, *keys_and_args))
+
+    def pipeline(self, *args: Any, **options: Any) -> Any:
+        """A pipeline goes by the name of its first command, and is one command on the wire."""
+        pipeline = super().pipeline(*args, **options)
+        execute = pipeline.execute
+
+        async def on_the_wire(raise_on_error: bool = True) -> Any:
+            commands = [SCRIPTS[command[0][1]] for command in pipeline.command_stack]
+            if (error := self.errors.get(commands[0])) is not None and isinstance(
+                error, redis.exceptions.ResponseError
+            ):
+                return [error] * len(commands)
+            return await self._send(commands[0], lambda: execute(raise_on_error))
+
+        pipeline.execute = on_the_wire  # type: ignore[method-assign]
+        return pipeline
 
     async def execute_command(self, *args: Any, **options: Any) -> Any:
         return await self._send(args[0], lambda: super(Wire, self).execute_command(*args, **options))
@@ -116,6 +155,54 @@ class Wire(SimRedis):
         return await execute()
 
 
+def _in_the_cluster(options: dict[str, Any]) -> dict[str, Any]:
+    single_flight = options.get("single_flight", "process")
+    return options | ({"single_flight": "cluster"} if single_flight == "process" else {})
+
+
+def _as_freshness(options: dict[str, Any]) -> dict[str, Any]:
+    """`ttl` by the name that stale-while-revalidate has for it."""
+    return {"stale_for": 0} | _renamed(options)
+
+
+class StillFresh(StaleWhileRevalidate):
+    """Stale-while-revalidate whose calls, too, may call a lifetime `ttl`."""
+
+    async def get_or_set(self, key: str, load: Any, **changes: Any) -> Any:
+        return await super().get_or_set(key, load, **_renamed(changes))
+
+    async def set(self, key: str, value: Any, **changes: Any) -> None:
+        await super().set(key, value, **_renamed(changes))
+
+
+def _renamed(changes: dict[str, Any]) -> dict[str, Any]:
+    return {"fresh_for" if name == "ttl" else name: value for name, value in changes.items()}
+
+
+class BatchOfOne(Batch):
+    """A batch whose single keys go the road of many."""
+
+    async def get_or_set(self, key: str, load: Any, **changes: Any) -> Any:
+        async def load_many(keys: list[str]) -> dict[str, Any]:
+            return {key: await load() for key in keys}
+
+        (value,) = await self.get_or_set_many([key], load_many, **changes)
+        return value
+
+
+class Table:
+    """A database to write through to: rows with versions that rise in the order of commits."""
+
+    def __init__(self) -> None:
+        self.rows: dict[str, Any] = {}
+        self.versions: dict[str, int] = {}
+
+    async def write(self, key: str, value: Any) -> int:
+        self.rows[key] = value
+        self.versions[key] = self.versions.get(key, 0) + 1
+        return self.versions[key]
+
+
 class World:
     """Simulated time, a Redis in it, and the caches that a test makes there."""
 
@@ -124,31 +211,59 @@ class World:
         recorder = Recorder(self.loop.env, start=0.0, end=inf, tables=False)
         self.server = SimServer(Redis(round_trip=round_trip), self.loop, np.random.default_rng(seed), recorder)
         self.redis = Wire(self.server)
+        self.database = Table()
         self.caches: list[Cache] = []
         self.events: list[Event] = []
 
     def make(self, kind: str, **options: Any) -> Any:
-        """A cache of that kind; `ttl` is 10 s and chance is seeded unless the options say otherwise."""
+        """A cache of that kind; `ttl` is 10 s and chance is seeded unless the options say otherwise.
+
+        All kinds are made to keep a value for `ttl` and no longer, so that one test serves for all: nothing is stale
+        while it is revalidated, and nobody recomputes early.
+        """
         common: dict[str, Any] = {
             "ttl": 10,
             "clock": self.loop.time,
             "rng": random.Random(1),
             "observe": self.events.append,
         }
-        if kind == "in-process":
-            cache: Cache = InProcess(**(common | options))
-        else:
-            client = FakeRedis() if kind == "cache-aside, stock client" else self.redis
-            cache = CacheAside(**({"redis": client} | common | options))
+        cache: Any = self._make(kind, common | options)
         self.caches.append(cache)
         return cache
+
+    def _make(self, kind: str, options: dict[str, Any]) -> Any:
+        client = options.pop("redis", self.redis)
+        match kind:
+            case "in-process":
+                return InProcess(**options)
+            case "cache-aside":
+                return CacheAside(client, **options)
+            case "cache-aside, stock client":
+                return CacheAside(FakeRedis(), **options)
+            case "cache-aside, cluster":
+                return CacheAside(client, **_in_the_cluster(options))
+            case "write-through":
+                return WriteThrough(client, self.database.write, **options)
+            case "early-recompute":
+                return EarlyRecompute(client, **({"beta": 0.0} | options))
+            case "stale-while-revalidate":
+                return StillFresh(client, **_as_freshness(options))
+            case "batch":
+                return Batch(client, **({"jitter": 0.0} | options))
+            case "batch of one":
+                return BatchOfOne(client, **({"jitter": 0.0} | options))
+            case "layered":
+                return Layered(client, **options)
+        raise ValueError(kind)
 
     def run(self, test: Coroutine[Any, Any, Any]) -> Any:
         """Run a test, then what it has left running, and see that all is at rest."""
         result = self.loop.run_until_complete(test)
         self.loop.run_until_complete(asyncio.sleep(1000))
         for cache in self.caches:
-            assert cache.stats.in_flight == 0, "promise 5: the tables are empty when nothing is under way"
+            self.loop.run_until_complete(cache.aclose())
+            for each in (cache, getattr(cache, "l1", cache)):
+                assert each.stats.in_flight == 0, "promise 5: the tables are empty when nothing is under way"
         assert not asyncio.all_tasks(self.loop)
         assert self.loop.failures == []
         self.loop.close()

@@ -141,31 +141,28 @@ async def test_a_load_may_delete_its_own_key(make, single_flight):
 # On the wire
 
 
-async def test_a_set_that_a_delete_overtakes_is_undone_before_the_delete_returns(
-    make_aside, origin, redis, single_flight, invalidate, never_old
+async def test_a_set_that_a_delete_overtakes_is_not_there_when_the_delete_returns(
+    make_over_redis, origin, redis, single_flight, invalidate, never_old
 ):
-    cache = make_aside(single_flight=single_flight)
-    gate = redis.hold("SET")
+    cache = make_over_redis(single_flight=single_flight)
+    gate = redis.hold("STORE")
     old = start(cache.get_or_set("k", origin.load))
     await asyncio.sleep(1.5)
-    del redis.held["SET"]
-    invalidation = start(invalidate(cache))
-    await asyncio.sleep(1)
-    assert not invalidation.done()
-    gate.set()
-    await invalidation
+    del redis.held["STORE"]
+    asyncio.get_running_loop().call_later(1, gate.set)
+    await invalidate(cache)
     await never_old(cache)
     assert await old == "old"
 
 
 async def test_a_set_whose_callers_have_left_is_undone_too(
-    make_aside, origin, redis, single_flight, invalidate, never_old
+    make_over_redis, origin, redis, single_flight, invalidate, never_old
 ):
-    cache = make_aside(single_flight=single_flight)
-    gate = redis.hold("SET")
+    cache = make_over_redis(single_flight=single_flight)
+    gate = redis.hold("STORE")
     old = start(cache.get_or_set("k", origin.load))
     await asyncio.sleep(1.5)
-    del redis.held["SET"]
+    del redis.held["STORE"]
     await cancel(old)
     invalidation = start(invalidate(cache))
     await asyncio.sleep(1)
@@ -174,9 +171,9 @@ async def test_a_set_whose_callers_have_left_is_undone_too(
     await never_old(cache)
 
 
-async def test_who_comes_while_the_value_is_on_the_wire_joins(make_aside, origin, redis):
-    cache = make_aside()
-    gate = redis.hold("SET")
+async def test_who_comes_while_the_value_is_on_the_wire_joins(make_over_redis, origin, redis):
+    cache = make_over_redis()
+    gate = redis.hold("STORE")
     leader = start(cache.get_or_set("k", origin.load))
     await asyncio.sleep(1.5)
     await cancel(leader)
@@ -188,12 +185,12 @@ async def test_who_comes_while_the_value_is_on_the_wire_joins(make_aside, origin
     assert origin.calls == 1
 
 
-async def test_of_two_writes_the_older_never_stays(make_aside, origin, redis):
-    cache = make_aside()
-    gate = redis.hold("SET")
+async def test_of_two_writes_the_older_never_stays(make_over_redis, origin, redis):
+    cache = make_over_redis()
+    gate = redis.hold("PUT")
     first = start(cache.set("k", "first"))
     await asyncio.sleep(0.5)
-    del redis.held["SET"]
+    del redis.held["PUT"]
     second = start(cache.set("k", "second"))
     await asyncio.sleep(0.5)
     gate.set()
@@ -201,22 +198,22 @@ async def test_of_two_writes_the_older_never_stays(make_aside, origin, redis):
     assert await cache.get_or_set("k", origin.load) != "first"
 
 
-async def test_a_write_before_a_delete_does_not_stay(make_aside, origin, redis):
-    cache = make_aside()
-    gate = redis.hold("SET")
+async def test_a_write_before_a_delete_does_not_stay(make_over_redis, origin, redis):
+    cache = make_over_redis()
+    gate = redis.hold("PUT")
     write = start(cache.set("k", "first"))
     await asyncio.sleep(0.5)
     deletion = start(cache.delete("k"))
     await asyncio.sleep(0.5)
     gate.set()
     await asyncio.gather(write, deletion)
-    del redis.held["SET"]
+    del redis.held["PUT"]
     assert await cache.get_or_set("k", origin.load) == "value 1"
 
 
-@pytest.mark.parametrize("command", ["DEL", "SET"])
-async def test_a_write_is_carried_through_though_its_caller_is_cancelled(make_aside, origin, redis, command):
-    cache = make_aside()
+@pytest.mark.parametrize("command", ["DEL", "PUT"])
+async def test_a_write_is_carried_through_though_its_caller_is_cancelled(make_over_redis, origin, redis, command):
+    cache = make_over_redis()
     await cache.set("k", "old")
     gate = redis.hold(command)
     write = start(cache.delete("k") if command == "DEL" else cache.set("k", "set"))
@@ -227,16 +224,16 @@ async def test_a_write_is_carried_through_though_its_caller_is_cancelled(make_as
     assert await cache.get_or_set("k", origin.load) == ("value 1" if command == "DEL" else "set")
 
 
-async def test_deletes_do_not_wait_for_one_another_in_turn(make_aside, redis):
-    cache = make_aside()
+async def test_deletes_do_not_wait_for_one_another_in_turn(make_over_redis, redis):
+    cache = make_over_redis()
     redis.down, redis.timeout = "hang", 1.0
     await asyncio.gather(*(cache.delete("k") for _ in range(20)))
     assert asyncio.get_running_loop().time() < 2.5
 
 
-async def test_a_value_spoiled_on_the_wire_still_reaches_those_who_waited(make_aside, origin, redis):
-    cache = make_aside()
-    gate = redis.hold("SET")
+async def test_a_value_spoiled_on_the_wire_still_reaches_those_who_waited(make_over_redis, origin, redis):
+    cache = make_over_redis()
+    gate = redis.hold("STORE")
     old = start(cache.get_or_set("k", origin.load))
     await asyncio.sleep(1.5)
     deletion = start(cache.delete("k"))

@@ -16,9 +16,9 @@ async def test_a_load_is_not_collected_in_mid_flight(make, origin, single_flight
     assert await caller == "value 1"
 
 
-async def test_aclose_waits_for_a_write_whose_caller_has_left(make_aside, redis):
-    cache = make_aside()
-    gate = redis.hold("SET")
+async def test_aclose_waits_for_a_write_whose_caller_has_left(make_over_redis, redis):
+    cache = make_over_redis()
+    gate = redis.hold("PUT")
     caller = start(cache.set("k", "set"))
     await asyncio.sleep(0.5)
     await cancel(caller)
@@ -29,9 +29,9 @@ async def test_aclose_waits_for_a_write_whose_caller_has_left(make_aside, redis)
     assert cache.stats.in_flight == 0
 
 
-async def test_aclose_waits_for_a_loaded_value_whose_callers_have_left(make_aside, origin, redis, single_flight):
-    cache = make_aside(single_flight=single_flight)
-    gate = redis.hold("SET")
+async def test_aclose_waits_for_a_loaded_value_whose_callers_have_left(make_over_redis, origin, redis, single_flight):
+    cache = make_over_redis(single_flight=single_flight)
+    gate = redis.hold("STORE")
     caller = start(cache.get_or_set("k", origin.load))
     await asyncio.sleep(1.5)
     await cancel(caller)
@@ -49,9 +49,9 @@ async def test_aclose_of_a_cache_at_rest_takes_no_time(make, origin):
     assert asyncio.get_running_loop().time() == before
 
 
-async def test_a_failure_is_told_though_the_caller_has_left(world, make_aside, redis):
-    cache = make_aside()
-    gate = redis.hold("SET")
+async def test_a_failure_is_told_though_the_caller_has_left(world, make_over_redis, redis):
+    cache = make_over_redis()
+    gate = redis.hold("PUT")
     caller = start(cache.set("k", "set"))
     await asyncio.sleep(0.5)
     await cancel(caller)

@@ -51,22 +51,22 @@ async def test_a_value_in_redis_is_usable_up_to_and_including_its_deadline(world
     assert await cache.get_or_set("k", origin.load) == "value 1"
 
 
-async def test_a_hit_asks_redis_once(make_aside, origin, redis):
-    cache = make_aside()
+async def test_a_hit_asks_redis_once(make_over_redis, origin, redis):
+    cache = make_over_redis()
     await cache.set("k", "set")
     redis.log.clear()
     await cache.get_or_set("k", origin.load)
-    assert redis.log == ["GET"]
+    assert redis.log == ["LOOK"]
 
 
-async def test_a_miss_asks_redis_twice(make_aside, origin, redis):
-    cache = make_aside()
+async def test_a_miss_asks_redis_twice(make_over_redis, origin, redis):
+    cache = make_over_redis()
     await cache.get_or_set("k", origin.load)
-    assert redis.log == ["GET", "SET"]
+    assert redis.log == ["LOOK", "STORE"]
 
 
-async def test_a_value_that_expires_while_it_is_asked_for_is_loaded(make_aside, origin):
-    cache = make_aside(ttl=10)
+async def test_a_value_that_expires_while_it_is_asked_for_is_loaded(make_over_redis, origin):
+    cache = make_over_redis(ttl=10)
     await cache.set("k", "set")  # it arrives after half a round trip, 1 ms, and the answer takes another
     await asyncio.sleep(9.9985)
     assert await cache.get_or_set("k", origin.load) == "value 1"

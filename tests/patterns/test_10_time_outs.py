@@ -77,9 +77,9 @@ async def test_a_call_may_have_a_limit_of_its_own(make, origin):
     assert await cache.get_or_set("k", origin.load, load_timeout=2) == "value 1"
 
 
-async def test_storing_does_not_count(make_aside, origin, redis):
-    cache = make_aside(load_timeout=1.5)
-    gate = redis.hold("SET")
+async def test_storing_does_not_count(make_over_redis, origin, redis):
+    cache = make_over_redis(load_timeout=1.5)
+    gate = redis.hold("STORE")
     asyncio.get_running_loop().call_later(5, gate.set)
     assert await cache.get_or_set("k", origin.load) == "value 1"
 

@@ -8,9 +8,14 @@ from functools import partial
 import pytest
 
 from cachesim.patterns import Event, InProcess, Stats
-from tests.patterns.kit import OriginError, outcome, start
+from tests.patterns.kit import KINDS, OriginError, outcome, start
 
 HELD = ("stored", "expired", "deleted", "evicted")
+
+
+@pytest.fixture(params=[kind for kind in KINDS if kind != "layered"])  # both of whose layers tell
+def kind(request):
+    return request.param
 
 
 async def test_the_observer_hears_what_happens_in_order(world, make, origin):
@@ -23,22 +28,25 @@ async def test_the_observer_hears_what_happens_in_order(world, make, origin):
     await asyncio.sleep(11)
     origin.error = OriginError()
     await cache.get_or_set("k", origin.load)
+    await asyncio.sleep(0.01)  # a lease is given up without waiting for it
     told = [(event.kind, event.key) for event in world.events if event.kind not in HELD]
-    assert told == [(kind, "k") for kind in ("load", "join", "hit", "load", "error", "stale")]
+    expected = ["miss", "load", "miss", "join", "loaded", "hit", "miss", "load", "error", "stale"]
+    assert told == [(kind, "k") for kind in expected]
     assert world.events[-2].error is origin.error
-    assert cache.stats == Stats(hits=1, stale_hits=1, loads=2, joins=1, errors=1, in_flight=0)
+    assert [event.seconds for event in world.events if event.kind == "loaded"] == [1.0]
+    assert cache.stats == Stats(hits=1, stale_hits=1, misses=3, loads=2, joins=1, errors=1, in_flight=0)
 
 
 async def test_one_who_misses_is_counted_once(make, origin):
     cache = make()
     await cache.get_or_set("k", origin.load)
-    assert cache.stats == Stats(loads=1)
+    assert cache.stats == Stats(misses=1, loads=1)
 
 
 async def test_loads_alone_join_nothing(make, origin):
     cache = make(single_flight="none")
     await asyncio.gather(*(cache.get_or_set("k", origin.load) for _ in range(3)))
-    assert cache.stats == Stats(loads=3)
+    assert cache.stats == Stats(misses=3, loads=3)
 
 
 async def test_stats_are_a_snapshot(make, origin):

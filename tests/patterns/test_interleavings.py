@@ -1,15 +1,17 @@
 """Random interleavings of reads, writes, deletes, expiry, failures and departures, held against a simple model.
 
 The model is a database whose keys have versions that only rise, and, for each key, a *floor*: the newest version that
-was committed when a delete or set returned. Whatever the order of things: a read that arrives afterwards is served that
-version or a newer one; no value outlives its lifetime; nobody is cancelled, or fails, but by their own doing or by a
-load of their own time; with single flight no load runs beside another that it should have joined; and at rest nothing
-is under way. Each command to Redis takes a round trip of its own length, so any may overtake any other.
+was committed when a delete or set returned. Whatever the order of things: a read that arrives afterwards, at any node,
+is served that version or a newer one; no value outlives its lifetime; nobody is cancelled, or fails, but by their own
+doing or by a load of their own time; with single flight no load runs beside another that it should have joined, in one
+process or in the cluster; and at rest nothing is under way. Each command to Redis takes a round trip of its own length,
+so any may overtake any other.
 """
 
 import asyncio
 from collections.abc import Coroutine
 from dataclasses import dataclass, field
+from math import inf
 from typing import Any
 
 import pytest
@@ -17,6 +19,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
 
+from cachesim.patterns import LoadFailed
 from cachesim.world.latency import Uniform
 from tests.patterns.kit import OriginError, World
 
@@ -31,28 +34,34 @@ class Row:
 
     version: int = 0
     floor: int = 0
-    invalidated: float = -1.0  # when it was last
+    writes: int = 0  # under way
+    invalidated: float = -1.0  # when it was last; a load begun before is not to be joined
     loads: dict[int, float] = field(default_factory=dict)  # those under way, by number, and when they began
 
 
 keys = st.runner().flatmap(lambda machine: st.sampled_from(machine.names))
 
+any_node = st.runner().flatmap(lambda machine: st.integers(0, machine.nodes - 1))
+any_way = st.runner().flatmap(lambda machine: st.sampled_from(machine.ways_to_write))
 seldom = st.integers(0, 4).map(lambda n: n == 4)
 pauses = st.sampled_from([None, 0.0, 0.1, 0.5, 1.0, 3.0, TTL])
 
 
 class Interleavings(RuleBasedStateMachine):
-    """One cache over one database, and callers that come and go."""
+    """Caches over one database, one a node, and callers that come and go."""
 
     kind = "in-process"
     names: tuple[str, ...] = ("a",)
+    nodes = 1
+    ways_to_write: tuple[str, ...] = ("set", "delete")
     options: dict[str, Any] = {}  # noqa: RUF012 - subclasses say other ones
 
     def __init__(self) -> None:
         super().__init__()
         self.world = World(round_trip=Uniform(low=0.0, high=LONGEST_TRIP))
         self.now = self.world.loop.time
-        self.cache = self.world.make(self.kind, **({"ttl": TTL, "jitter": 5.0} | self.options))
+        make = self.world.make
+        self.caches = [make(self.kind, **({"ttl": TTL, "jitter": 5.0} | self.options)) for _ in range(self.nodes)]
         self.rows = {key: Row() for key in self.names}
         self.callers: list[asyncio.Task[None]] = []
         self.loads = 0
@@ -60,13 +69,13 @@ class Interleavings(RuleBasedStateMachine):
 
     # What may happen, and how long until the next thing does (None: it comes before anybody has taken a step)
 
-    @rule(key=keys, seconds=st.sampled_from([0.0, 1.0, LONGEST_LOAD]), fails=seldom, then=pauses)
-    def read(self, key: str, seconds: float, fails: bool, then: float | None) -> None:
-        self._begin(self._read(key, seconds, fails), then)
+    @rule(node=any_node, key=keys, seconds=st.sampled_from([0.0, 1.0, LONGEST_LOAD]), fails=seldom, then=pauses)
+    def read(self, node: int, key: str, seconds: float, fails: bool, then: float | None) -> None:
+        self._begin(self._read(node, key, seconds, fails), then)
 
-    @rule(key=keys, sets=st.booleans(), then=pauses)
-    def write(self, key: str, sets: bool, then: float | None) -> None:
-        self._begin(self._write(key, sets), then)
+    @rule(node=any_node, key=keys, how=any_way, then=pauses)
+    def write(self, node: int, key: str, how: str, then: float | None) -> None:
+        self._begin(self._write(node, key, how), then)
 
     @rule(choice=st.randoms(use_true_random=False), then=pauses)
     def cancel_somebody(self, choice: Any, then: float | None) -> None:
@@ -78,7 +87,7 @@ class Interleavings(RuleBasedStateMachine):
         self.world.run(asyncio.sleep(100))  # which also sees that all is at rest
         self._no_caller_has_failed()
         assert all(caller.done() for caller in self.callers)
-        assert self.cache.stats.loads == self.loads
+        assert sum(cache.stats.loads for cache in self.caches) == self.loads
 
     # What the callers do, and see
 
@@ -96,35 +105,47 @@ class Interleavings(RuleBasedStateMachine):
             if caller.done() and not caller.cancelled():
                 caller.result()
 
-    async def _write(self, key: str, sets: bool) -> None:
+    async def _write(self, node: int, key: str, how: str) -> None:
         row = self.rows[key]
         row.version += 1
-        row.invalidated = self.now()
+        row.writes += 1
+        row.invalidated = inf
         version = row.version
-        await (self.cache.set(key, {"version": version, "at": self.now()}) if sets else self.cache.delete(key))
+        try:
+            await self._written(self.caches[node], key, how, {"version": version, "at": self.now()})
+        finally:
+            row.writes -= 1
+            if not row.writes:
+                row.invalidated = self.now()
         row.floor = max(row.floor, version)
 
-    async def _read(self, key: str, seconds: float, fails: bool) -> None:
+    @staticmethod
+    async def _written(cache: Any, key: str, how: str, value: dict[str, Any]) -> None:
+        await (cache.set(key, value) if how == "set" else cache.delete(key))
+
+    async def _read(self, node: int, key: str, seconds: float, fails: bool) -> None:
         row, arrival, floor = self.rows[key], self.now(), self.rows[key].floor
         me = asyncio.current_task()
         assert me is not None
         try:
-            value = await self.cache.get_or_set(key, lambda: self._load(row, seconds, fails))
+            value = await self.caches[node].get_or_set(key, lambda: self._load(row, seconds, fails))
         except OriginError as error:
             if self.failures[error.args[0]] < arrival:
                 raise AssertionError("a failure from before this read") from error
+        except LoadFailed:
+            assert self.nodes > 1
         except asyncio.CancelledError:
             assert me.cancelling(), "cancelled, though nobody cancelled this caller"
             raise
         else:
             assert floor <= value["version"] <= row.version, f"version {value['version']} below the floor of {floor}"
             oldest = arrival - TTL - LONGEST_LOAD - 2 * LONGEST_TRIP - (self.options.get("stale_if_error") or 0.0)
-            assert value["at"] >= oldest, "a value past its lifetime"
+            assert value["at"] >= oldest - (self.options.get("stale_for") or 0.0), "a value past its lifetime"
 
     async def _load(self, row: Row, seconds: float, fails: bool) -> dict[str, Any]:
         self.loads += 1
         number, value = self.loads, {"version": row.version, "at": self.now()}
-        if self.options["single_flight"] == "process":
+        if self.options["single_flight"] == "cluster" or (self.nodes == 1 and self.options["single_flight"] != "none"):
             joinable = [began for began in row.loads.values() if began > row.invalidated]
             assert not joinable, "a load beside one that it should have joined"
         row.loads[number] = self.now()
@@ -138,19 +159,65 @@ class Interleavings(RuleBasedStateMachine):
             del row.loads[number]
 
 
-CONFIGURATIONS = [
-    ("in-process", {"single_flight": "process"}),
-    ("in-process", {"single_flight": "none", "stale_if_error": 5.0}),
-    ("in-process", {"single_flight": "process", "size": 1, "stale_if_error": 5.0}),
-    ("cache-aside", {"single_flight": "process"}),
-    ("cache-aside", {"single_flight": "process", "stale_if_error": 5.0}),
-    ("cache-aside", {"single_flight": "none"}),
+PROCESS, CLUSTER, NONE, STALE = (
+    {"single_flight": "process"},
+    {"single_flight": "cluster"},
+    {"single_flight": "none"},
+    {"stale_if_error": 5.0},
+)
+DELETE = {"ways_to_write": ("delete",)}  # sets of two nodes have no order, unless they are written through
+SET = {"ways_to_write": ("set",)}  # and a deleted key forgets which write was the newest
+ONE_NODE: list[Any] = [
+    ("in-process", PROCESS, {}),
+    ("in-process", NONE | STALE, {}),
+    ("in-process", PROCESS | STALE | {"size": 1}, {}),
+    ("cache-aside", PROCESS, {}),
+    ("cache-aside", PROCESS | STALE, {}),
+    ("cache-aside", NONE, {}),
+    ("cache-aside", CLUSTER, {}),
+    ("early-recompute", PROCESS | {"beta": 2.0}, {}),
+    ("early-recompute", NONE | STALE | {"beta": 2.0}, {}),
+    ("early-recompute", PROCESS | {"beta": 2.0, "background": True}, {}),
+    ("stale-while-revalidate", PROCESS | {"stale_for": 5.0}, {}),
+    ("batch of one", PROCESS, {}),
+    ("batch of one", NONE | STALE, {}),
+    ("layered", PROCESS | {"invalidation": "none"}, {}),
+    ("layered", PROCESS | STALE, {}),
+]
+TWO_NODES: list[Any] = [
+    ("cache-aside", PROCESS, DELETE),
+    ("cache-aside", NONE | STALE, DELETE),
+    ("cache-aside", CLUSTER, DELETE),
+    ("cache-aside", CLUSTER | STALE, DELETE),
+    ("write-through", PROCESS, SET),
+    ("write-through", CLUSTER | {"write_around": True}, {}),
+    ("early-recompute", CLUSTER | {"beta": 2.0}, DELETE),
+    ("stale-while-revalidate", CLUSTER | {"stale_for": 5.0}, DELETE),
+    ("batch of one", PROCESS | STALE, DELETE),
 ]
 
 
-@pytest.mark.parametrize(("kind", "options"), CONFIGURATIONS, ids=str)
-def test_no_interleaving_breaks_a_promise(kind, options):
-    machine = type("Machine", (Interleavings,), {"kind": kind, "options": options})
+def run(kind: str, options: dict[str, Any], world: dict[str, Any], examples: int) -> None:
+    machine = type("Machine", (Interleavings,), {"kind": kind, "options": options} | world)
     run_state_machine_as_test(
-        machine, settings=settings(max_examples=150, stateful_step_count=40, suppress_health_check=list(HealthCheck))
+        machine,
+        settings=settings(max_examples=examples, stateful_step_count=40, suppress_health_check=list(HealthCheck)),
     )
+
+
+@pytest.mark.parametrize(("kind", "options", "world"), ONE_NODE, ids=str)
+def test_no_interleaving_breaks_a_promise(kind, options, world):
+    run(kind, options, world, examples=40)
+
+
+@pytest.mark.parametrize(("kind", "options", "world"), TWO_NODES, ids=str)
+def test_no_interleaving_of_two_nodes_breaks_a_promise(kind, options, world):
+    run(kind, options, world | {"nodes": 2}, examples=40)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("kind", "options", "world"), [*ONE_NODE, *(row[:2] + (row[2] | {"nodes": 2},) for row in TWO_NODES)], ids=str
+)
+def test_no_interleaving_of_very_many_breaks_a_promise(kind, options, world):
+    run(kind, options, world, examples=2000)

@@ -7,6 +7,13 @@ import pytest
 
 from cachesim.patterns import PATTERNS, CacheAside, InProcess
 from cachesim.settings import InvalidSetting
+from tests.patterns.kit import KINDS
+
+
+@pytest.fixture(params=[kind for kind in KINDS if kind != "stale-while-revalidate"])  # its lifetime has another name
+def kind(request):
+    return request.param
+
 
 WRONG = [
     ("ttl", 0, "ttl: 0 is not allowed; 0.001 or more"),
@@ -33,6 +40,9 @@ WRONG_IN_PROCESS = [
     ("renew", 1, "renew: 1 is not allowed; true or false"),
 ]
 WRONG_CACHE_ASIDE = [("namespace", 5, "namespace: 5 is not allowed; a text")]
+
+
+NO_OPTIONS = ("redis", "store", "clock", "rng", "observe")
 
 
 def refused(line):
@@ -118,8 +128,10 @@ def test_a_lifetime_of_a_millisecond_is_the_shortest(make):
 @pytest.mark.parametrize("pattern", PATTERNS.values(), ids=PATTERNS)
 def test_every_option_has_one_name_and_one_default(pattern):
     arguments = inspect.signature(pattern).parameters
-    assert all(argument.kind is argument.KEYWORD_ONLY for name, argument in arguments.items() if name != "redis")
-    options = {n: a.default for n, a in arguments.items() if n not in ("redis", "clock", "rng", "observe")}
+    assert all(
+        argument.kind is argument.KEYWORD_ONLY for name, argument in arguments.items() if name not in NO_OPTIONS[:2]
+    )
+    options = {n: a.default for n, a in arguments.items() if n not in NO_OPTIONS}
     fields = pattern.options_type.model_fields
     assert options.keys() == fields.keys()
     for name, field in fields.items():

@@ -1,0 +1,148 @@
+"""Batch: many keys at once cost two round trips to Redis and one query of the database, however many they are.
+
+One round trip looks for all of them, one query loads those that are missing, one round trip keeps what was loaded. Keys
+that somebody else is loading are waited for, not loaded again. What is filled together would expire together, so
+lifetimes differ by some jitter.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
+from typing import Any, ClassVar, Literal
+
+import redis.asyncio
+
+from cachesim.patterns.cache import Observer, wall_clock
+from cachesim.patterns.cache_aside import CacheAside
+from cachesim.patterns.envelope import Envelope, seal
+from cachesim.patterns.flights import Ticket
+from cachesim.patterns.leased import Found
+from cachesim.patterns.options import CommonOptions
+from cachesim.patterns.redis_cache import RedisCache, RedisOptions
+from cachesim.settings import Seconds
+
+__all__ = ["Batch"]
+
+LoadMany = Callable[[list[str]], Awaitable[Mapping[str, Any]]]
+
+
+class BatchOptions(RedisOptions):
+    """`jitter`: None for a tenth of `ttl`. `single_flight`: in this process only: more would take a third round trip."""
+
+    jitter: Seconds | None = None  # type: ignore[assignment]
+    single_flight: Literal["none", "process"] = "process"
+
+
+class Batch(RedisCache):
+    """A cache in Redis that is asked for many keys at once.
+
+    >>> import asyncio, fakeredis
+    >>> cache = Batch(fakeredis.FakeAsyncRedis(), ttl=60)
+    >>> async def load(ids):
+    ...     return {id: id.upper() for id in ids if id != "nobody"}
+    >>> asyncio.run(cache.get_or_set_many(["a", "b", "nobody", "b"], load))
+    ['A', 'B', None, 'B']
+    """
+
+    options_type: ClassVar[type[CommonOptions]] = BatchOptions
+
+    def __init__(
+        self,
+        redis: redis.asyncio.Redis,
+        *,
+        ttl: float,
+        jitter: float | None = None,
+        single_flight: Literal["none", "process"] = "process",
+        negative_ttl: float | None = None,
+        stale_if_error: float | None = None,
+        load_timeout: float | None = None,
+        namespace: str = "cache",
+        clock: Callable[[], float] = wall_clock,
+        rng: random.Random | None = None,
+        observe: Observer | None = None,
+    ) -> None:
+        super().__init__(
+            redis,
+            ttl=ttl,
+            jitter=jitter,
+            single_flight=single_flight,
+            negative_ttl=negative_ttl,
+            stale_if_error=stale_if_error,
+            load_timeout=load_timeout,
+            namespace=namespace,
+            clock=clock,
+            rng=rng,
+            observe=observe,
+        )
+
+    _read = CacheAside._read
+
+    async def get_or_set_many(self, keys: Sequence[str], load: LoadMany, **changes: Any) -> list[Any]:
+        """The values of `keys`, position by position, twice where a key stands twice; no keys cost nothing.
+
+        `load(missing)` returns a mapping; a key that it lacks is an absent row, whose value is None. Raises what `load`
+        raises, unless all that is missing may be served stale.
+        """
+        options = self.options_with(changes)
+        wanted = list(dict.fromkeys(keys))
+        if not wanted:
+            return []
+        looks = await self._redis.look_many(wanted, "" if options.stale_if_error is None else "claim")
+        values, missing = {}, {}
+        for key, found in zip(wanted, looks, strict=True):
+            if self._is_fresh(found.envelope):
+                self._hit(key)
+                values[key] = found.envelope.value
+            else:
+                self._missed(key)
+                missing[key] = found
+        if missing:
+            envelopes = await self._load_missing(missing, load, options)
+            values |= {key: envelope.value for key, envelope in envelopes.items()}
+        return [values[key] for key in keys]
+
+    async def _load_missing(self, missing: Mapping[str, Found], load: LoadMany, options: Any) -> Mapping[str, Envelope]:
+        """One load for all that nobody else is loading."""
+        leases = {key: found.lease for key, found in missing.items()}
+        joins = options.single_flight != "none"
+        for key, lease in leases.items():
+            if joins and self._flights.joinable(key, lease) is not None:
+                self._joined(key)
+        try:
+            return await self._flights.share_many(leases, partial(self._fetch_many, load, options), joins=joins)
+        except Exception:
+            limit = self._clock() - (options.stale_if_error or 0.0)
+            stale = {
+                k: f.envelope for k, f in missing.items() if f.envelope and limit <= (f.envelope.fresh_until or 0.0)
+            }
+            if len(stale) < len(missing):
+                raise
+            for key in stale:
+                self._serve_stale(key)
+            return stale
+
+    async def _fetch_many(self, load: LoadMany, options: Any, tickets: Sequence[Ticket]) -> Mapping[str, Envelope]:
+        keys = [ticket.key for ticket in tickets]
+        with self._renewed(tickets):
+            rows, seconds = await self._ask(keys, partial(load, keys), options)
+        kept = {key: self._envelope(rows.get(key), options, seconds) for key in keys}
+        sealed = {key: seal(*envelope) for key, (envelope, _) in kept.items()}
+        valid = [ticket for ticket in tickets if ticket.valid and ticket.lease is not None]
+        if valid:
+            await self._flights.land(valid[0], lambda _: self._keep_many(valid, sealed, kept))
+        return {key: envelope for key, (envelope, _) in kept.items()}
+
+    async def _keep_many(
+        self, tickets: Sequence[Ticket], sealed: Mapping[str, bytes], kept: Mapping[str, tuple[Envelope, float]]
+    ) -> None:
+        await self._redis.store_many([(t.key, t.lease or "", sealed[t.key], kept[t.key][1]) for t in tickets])
+        for ticket in tickets:
+            if not ticket.valid:  # invalidated meanwhile, which Redis may not have heard of
+                await self._redis.drop(ticket.key)
+
+    def _lifetime(self, value: Any, options: CommonOptions) -> float:
+        if options.jitter is None:
+            options = options.replace(jitter=options.lifetime / 10)
+        return super()._lifetime(value, options)

@@ -1,0 +1,211 @@
+"""Values in Redis, each with the lease under which it may be stored, and a Redis that may be away.
+
+`scripts.py` tells what a lease is. Nothing here raises what Redis or its client raises: a Redis that is away has no
+value and no lease, and `failed` hears why.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections.abc import Awaitable, Callable, Sequence
+from itertools import count
+from typing import Any, Literal, NamedTuple
+
+import redis.asyncio
+from redis.exceptions import RedisClusterException, RedisError, ResponseError
+
+from cachesim.patterns.breaker import Breaker
+from cachesim.patterns.envelope import Envelope, open_envelope
+from cachesim.patterns.scripts import LOOK, PUT, PUT_IF_NEWER, RELEASE, RENEW, STORE, lease_name
+
+__all__ = ["AWAY", "LEASE", "Found", "LeasedRedis"]
+
+_LOG = logging.getLogger("cachesim")
+AWAY = (RedisError, RedisClusterException, OSError)
+"""What a client raises when the server does not answer, or with an error."""
+_LONGEST = 10**15  # ms, some 30,000 years: what Redis refuses is longer
+
+LEASE = 10.0
+"""Seconds that a lease lasts. It is renewed while its load goes on: so long is a process waited for that has died."""
+
+Mode = Literal["", "peek", "claim"]
+
+
+class Found(NamedTuple):
+    """What a look found: a value, if there is one, and its lease, if there was none or the look asked for it.
+
+    `mine`: whoever looked may load under this lease: it is shared, or exclusive and made by this look. Without a lease
+    (Redis is away, or a value is there) nothing can be stored.
+    """
+
+    envelope: Envelope | None = None
+    lease: str | None = None
+    mine: bool = False
+
+
+class LeasedRedis:
+    """Values and leases in Redis under a prefix; `failed(key, error)` is told what goes wrong."""
+
+    def __init__(
+        self,
+        redis: redis.asyncio.Redis,
+        *,
+        prefix: str,
+        clock: Callable[[], float],
+        failed: Callable[[str, Exception], None],
+    ) -> None:
+        self._redis, self._prefix, self._failed = redis, prefix, failed
+        self._breaker = Breaker(clock)
+        self._owner = secrets.token_hex(8)  # who it is, no matter of chance: two caches with one seed must differ
+        self._numbers = count()
+        self._malformed_logged = False
+
+    # Looking
+
+    async def look(self, key: str, mode: Mode = "", *, exclusive: bool = False, awaited: str = "") -> Found:
+        """The value and, if there is none or the mode says so, its lease, `exclusive` if it is made now."""
+        if not self._breaker.allows():
+            return Found()
+        request = self._look(key, mode, exclusive, awaited)
+        try:
+            found = self._found(key, request, await self._redis.eval(*request))
+        except (ResponseError, UnicodeDecodeError) as error:
+            return await self._look_failed(key, mode, exclusive, error)
+        except AWAY as error:
+            self._went_away(key, error)
+            return Found()
+        self._breaker.worked()
+        return found or await self._look_anew(key, exclusive)
+
+    async def look_many(self, keys: Sequence[str], mode: Mode = "") -> list[Found]:
+        """The same for several keys, in one round trip."""
+        if not self._breaker.allows():
+            return [Found()] * len(keys)
+        requests = [self._look(key, mode, False, "") for key in keys]
+        replies = await self._pipeline(keys[0], requests)
+        if replies is None:
+            return [Found()] * len(keys)
+        found = []
+        for key, request, reply in zip(keys, requests, replies, strict=True):
+            if isinstance(reply, Exception):
+                found.append(await self._look_failed(key, mode, False, reply))
+            else:
+                found.append(self._found(key, request, reply) or await self._look_anew(key, False))
+        return found
+
+    def _look(self, key: str, mode: Mode, exclusive: bool, awaited: str) -> tuple[Any, ...]:
+        name = self._prefix + key
+        lease = f"{'x' if exclusive else 's'}{self._owner}{next(self._numbers)}"
+        return LOOK, 2, name, lease_name(name), lease, int(LEASE * 1000), mode, awaited
+
+    def _found(self, key: str, request: tuple[Any, ...], reply: Any) -> Found | None:
+        """What a reply says; None for a malformed value that came without a lease to replace it under."""
+        data, lease = reply if isinstance(reply, list) else (reply, None)
+        envelope = None if data is None else open_envelope(data)
+        if data is not None and envelope is None:
+            self._malformed(key, None)
+            if lease is None:
+                return None
+        if lease is None:
+            return Found(envelope)
+        lease = lease if isinstance(lease, str) else lease.decode(errors="replace")
+        return Found(envelope, lease, mine=lease == request[4] or lease[:1] in ("s", "v"))
+
+    async def _look_failed(self, key: str, mode: Mode, exclusive: bool, error: Exception) -> Found:
+        """The server is there, but what it holds is no text of ours, or it refuses the command."""
+        self._breaker.worked()
+        if isinstance(error, UnicodeDecodeError) or "WRONGTYPE" in str(error):
+            self._malformed(key, error)
+            return Found() if mode == "claim" else await self._look_anew(key, exclusive)
+        self._failed(key, error)
+        return Found()
+
+    async def _look_anew(self, key: str, exclusive: bool) -> Found:
+        """Where there was a malformed value."""
+        await self.drop(key)
+        return await self.look(key, "claim", exclusive=exclusive)
+
+    def _malformed(self, key: str, error: Exception | None) -> None:
+        if not self._malformed_logged:
+            self._malformed_logged = True
+            why = "" if error is None else f" ({error})"
+            _LOG.warning("malformed value in Redis under %r%s, taken for a miss (said once)", self._prefix + key, why)
+
+    def owns(self, lease: str) -> bool:
+        """Whether it is an exclusive lease that this cache has made."""
+        return lease.startswith("x" + self._owner)
+
+    # Storing. `put` and `drop` ask Redis whatever the breaker says: what they replace would be served when it is back.
+
+    async def store(self, key: str, lease: str, data: bytes, kept: float) -> bool:
+        """Keep what was loaded for so many seconds, unless its lease is gone; whether it is kept."""
+        return self._breaker.allows() and bool(await self._run(key, STORE, lease, data, _milliseconds(kept)))
+
+    async def store_many(self, rows: Sequence[tuple[str, str, bytes, float]]) -> list[bool]:
+        """The same for several (key, lease, data, kept), in one round trip."""
+        if not rows or not self._breaker.allows():
+            return [False] * len(rows)
+        requests = [self._request(key, STORE, lease, data, _milliseconds(kept)) for key, lease, data, kept in rows]
+        replies = await self._pipeline(rows[0][0], requests)
+        if replies is None:
+            return [False] * len(rows)
+        for (key, *_), reply in zip(rows, replies, strict=True):
+            if isinstance(reply, Exception):
+                self._failed(key, reply)
+        return [reply == 1 for reply in replies]
+
+    async def put(self, key: str, data: bytes, kept: float, version: int | None = None) -> bool:
+        """Keep what was written for so many seconds, unless a newer version was; whether Redis has answered."""
+        if version is None:
+            return await self._run(key, PUT, data, _milliseconds(kept)) is not None
+        return await self._run(key, PUT_IF_NEWER, data, _milliseconds(kept), version) is not None
+
+    async def drop(self, key: str) -> bool:
+        """Delete the value and its lease, and so the right to store what was loaded before; whether it is done."""
+        name = self._prefix + key
+        return await self._answer(key, self._redis.delete(name, lease_name(name))) is not None
+
+    async def renew(self, key: str, lease: str) -> None:
+        """Prolong a lease that is still there."""
+        await self._run(key, RENEW, lease, int(LEASE * 1000))
+
+    async def release(self, key: str, lease: str, *, failed: bool) -> None:
+        """Give an exclusive lease up; that its load has `failed` is left for those who wait for it."""
+        await self._run(key, RELEASE, lease, "!" + lease if failed else "", int(LEASE * 1000))
+
+    # Redis, which may be away
+
+    def _request(self, key: str, script: str, *arguments: Any) -> tuple[Any, ...]:
+        name = self._prefix + key
+        names = (lease_name(name),) if script in (RENEW, RELEASE) else (name, lease_name(name))
+        return script, len(names), *names, *arguments
+
+    async def _run(self, key: str, script: str, *arguments: Any) -> Any:
+        return await self._answer(key, self._redis.eval(*self._request(key, script, *arguments)))
+
+    async def _answer(self, key: str, command: Awaitable[Any]) -> Any:
+        """What Redis says; None if it does not answer, or with an error."""
+        try:
+            reply = await command
+        except AWAY as error:
+            self._went_away(key, error)
+            return None
+        self._breaker.worked()
+        return reply
+
+    async def _pipeline(self, key: str, requests: Sequence[tuple[Any, ...]]) -> list[Any] | None:
+        """The replies to several scripts sent together; an error stands in the place of its reply."""
+        pipeline = self._redis.pipeline(transaction=False)
+        for request in requests:
+            pipeline.eval(*request)
+        return await self._answer(key, pipeline.execute(raise_on_error=False))  # type: ignore[no-any-return]
+
+    def _went_away(self, key: str, error: Exception) -> None:
+        if not isinstance(error, ResponseError):  # it answers, though with an error: to others it may be of use
+            self._breaker.failed()
+        self._failed(key, error)
+
+
+def _milliseconds(seconds: float) -> int:
+    return min(max(1, int(seconds * 1000 + 1e-6)), _LONGEST)

@@ -1,0 +1,229 @@
+"""What the patterns over Redis share: loading under a lease, serving stale, recomputing, writing.
+
+A pattern says in `_read` what it does with what it finds, and in `_envelope` how long it keeps what it loads.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from abc import abstractmethod
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from typing import Any, ClassVar, Literal, TypeGuard
+
+import redis.asyncio
+
+from cachesim.patterns.cache import Loader, Observer
+from cachesim.patterns.envelope import Envelope, seal
+from cachesim.patterns.flights import Ticket
+from cachesim.patterns.leased import LEASE, Found, LeasedRedis
+from cachesim.patterns.loading import LoadingCache
+from cachesim.patterns.options import CommonOptions, LoadFailed, TimeToLive
+from cachesim.patterns.renewal import Renewal
+
+__all__ = ["CommonRedisOptions", "RedisCache", "RedisOptions"]
+
+_FIRST_PAUSE = 0.01
+"""Seconds until a waiting process looks again; later a tenth of the time it has waited."""
+_LONGEST_WAIT = 30.0
+"""Seconds, where there is no `load_timeout`, after which it waits no longer and loads for itself."""
+_MOST_IN_BACKGROUND = 1000
+
+Recomputing = Literal["early", "refresh"]
+
+
+class CommonRedisOptions(CommonOptions):
+    """`single_flight`: also "cluster", one load of a key at a time in all processes. `namespace`: how keys begin."""
+
+    fixed: ClassVar[tuple[str, ...]] = ("namespace",)
+
+    single_flight: Literal["none", "process", "cluster"] = "process"  # type: ignore[assignment]
+    namespace: str = "cache"
+
+
+class RedisOptions(CommonRedisOptions, TimeToLive):
+    """The options that most patterns over Redis share."""
+
+
+class RedisCache(LoadingCache):
+    """A cache in Redis.
+
+    `redis` is any `redis.asyncio` client; its `socket_timeout` and `retry` bound how long a hanging Redis holds callers
+    up. Values are what JSON can tell. A delete that cannot reach Redis leaves the value there until it expires.
+    """
+
+    options_type: ClassVar[type[CommonOptions]] = RedisOptions
+
+    def __init__(
+        self,
+        redis: redis.asyncio.Redis,
+        *,
+        clock: Callable[[], float],
+        rng: random.Random | None,
+        observe: Observer | None,
+        **options: Any,
+    ) -> None:
+        super().__init__(clock=clock, rng=rng, observe=observe, **options)
+        prefix = f"{self._options.namespace}:v1:"
+        self._redis = LeasedRedis(redis, prefix=prefix, clock=clock, failed=self._failed)
+
+    @abstractmethod
+    async def _read(self, key: str, load: Loader, options: Any) -> Envelope:
+        """The value of `key`, from Redis or from a load."""
+
+    def _envelope(self, value: Any, options: Any, seconds: float) -> tuple[Envelope, float]:
+        """A value to keep, and the seconds that Redis keeps it."""
+        lifetime = self._lifetime(value, options)
+        if options.stale_if_error is None:
+            return Envelope(value), lifetime
+        return Envelope(value, self._clock() + lifetime), lifetime + options.stale_if_error
+
+    async def get_or_set(self, key: str, load: Loader, **changes: Any) -> Any:
+        return (await self._read(key, load, self.options_with(changes))).value
+
+    async def set(self, key: str, value: Any, **changes: Any) -> None:
+        options = self.options_with(changes)
+        await self._flights.write(key, partial(self._put, value, options))
+
+    async def delete(self, key: str) -> None:
+        await self._flights.write(key, lambda _: self._redis.drop(key))
+
+    def _look(self, key: str, options: Any, mode: Literal["", "claim"] = "") -> Awaitable[Found]:
+        return self._redis.look(key, mode, exclusive=options.single_flight == "cluster")
+
+    def _is_fresh(self, envelope: Envelope | None) -> TypeGuard[Envelope]:
+        return envelope is not None and (envelope.fresh_until is None or self._clock() <= envelope.fresh_until)
+
+    # Loading for a caller
+
+    async def _load_or_serve_stale(self, key: str, load: Loader, options: Any, found: Found) -> Envelope:
+        """Nothing fresh was found: load, and if that fails serve what is there, if it may be served."""
+        stale = found.envelope
+        if stale is not None:
+            found = await self._look(key, options, "claim")
+            if self._is_fresh(found.envelope):
+                self._hit(key)
+                return self._overtaken_by(found.envelope, key, found)
+            if found.lease is not None:  # else Redis has gone, and cannot say what has become of the value
+                stale = found.envelope
+        self._missed(key)
+        try:
+            return await self._load_under(key, load, options, found)
+        except Exception:
+            if stale is None or self._clock() > (stale.fresh_until or 0.0) + (options.stale_if_error or 0.0):
+                raise
+            self._serve_stale(key)
+            return stale
+
+    def _overtaken_by(self, envelope: Envelope, key: str, found: Found) -> Envelope:
+        """Somebody else has stored a value just now: the lease made by this look is of no use."""
+        if found.mine:
+            self._release(key, found.lease)
+        return envelope
+
+    def _load_under(self, key: str, load: Loader, options: Any, found: Found) -> Awaitable[Envelope]:
+        """Load and keep; with single flight in the cluster, the owner of the lease loads for all."""
+        if options.single_flight == "cluster":
+            return self._join_or_start(key, partial(self._fetch_or_wait, load, options, found.mine), found.lease)
+        return self._load(key, load, options, found.lease)
+
+    async def _fetch_or_wait(self, load: Loader, options: Any, mine: bool, ticket: Ticket) -> Envelope:
+        """Load as the owner of the lease, or wait for what its owner stores, and take over when it is gone."""
+        key, waited = ticket.key, 0.0
+        while not mine and ticket.lease is not None:
+            pause = max(_FIRST_PAUSE, waited / 10)
+            waited += pause
+            if waited > (options.load_timeout or _LONGEST_WAIT):
+                ticket.lease = None
+                break
+            await asyncio.sleep(pause)
+            found = await self._redis.look(key, "peek", exclusive=True, awaited=ticket.lease)
+            if found.lease is None and found.envelope is not None and not self._is_fresh(found.envelope):
+                found = await self._look(key, options, "claim")
+            if self._is_fresh(found.envelope):
+                return self._overtaken_by(found.envelope, key, found)
+            if found.lease == "!" + ticket.lease:
+                raise LoadFailed(f"the load of {key!r} that another process ran has failed")
+            ticket.lease, mine = found.lease, self._may_load_under(found)
+        loaded: Envelope = await self._fetch(load, options, ticket)
+        return loaded
+
+    def _may_load_under(self, found: Found) -> bool:
+        """Whether the lease lets this cache load; one of its own that nobody loads under was made for one who left."""
+        return found.mine or (found.lease is not None and self._redis.owns(found.lease))
+
+    # Loading in the background
+
+    def _recompute(self, key: str, load: Loader, options: Any, kind: Recomputing, seen: Envelope) -> None:
+        """Load in the background, if nobody does so already."""
+        if self._flights.joinable(key) is None and self._flights.in_background < _MOST_IN_BACKGROUND:
+            self._flights.launch(key, partial(self._recompute_now, load, options, kind, seen))
+
+    async def _recompute_now(
+        self, load: Loader, options: Any, kind: Recomputing, seen: Envelope, ticket: Ticket
+    ) -> Envelope:
+        key = ticket.key
+        found = await self._look(key, options, "claim")
+        if found.envelope is not None and found.envelope != seen:
+            return self._overtaken_by(found.envelope, key, found)
+        if not self._may_load_under(found):
+            return seen
+        ticket.lease = found.lease
+        self._tell(kind, key)
+        loaded: Envelope = await self._fetch(load, options, ticket)
+        return loaded
+
+    # Loading at all
+
+    async def _fetch(self, load: Loader, options: Any, ticket: Ticket) -> Any:
+        with self._renewed((ticket,)):
+            return await super()._fetch(load, options, ticket)
+
+    @contextmanager
+    def _renewed(self, tickets: Sequence[Ticket]) -> Iterator[None]:
+        """Keep the leases alive during a load, and give them up if that fails."""
+        renewal = Renewal(LEASE / 3, partial(self._renew, tickets))
+        try:
+            yield
+        except (Exception, asyncio.CancelledError) as error:
+            for ticket in tickets:
+                self._release(ticket.key, ticket.lease, failed=isinstance(error, Exception))
+            raise
+        finally:
+            renewal.stop()
+
+    def _renew(self, tickets: Sequence[Ticket]) -> None:
+        for ticket in tickets:
+            if ticket.lease is not None and ticket.valid:
+                self._flights.send(ticket.key, partial(self._renew_now, ticket.lease))
+
+    async def _renew_now(self, lease: str, ticket: Ticket) -> None:
+        await self._redis.renew(ticket.key, lease)
+
+    def _release(self, key: str, lease: str | None, *, failed: bool = False) -> None:
+        if lease is not None and self._redis.owns(lease):
+            self._flights.send(key, lambda _: self._redis.release(key, lease, failed=failed))
+
+    async def _store(self, value: Any, options: Any, ticket: Ticket, seconds: float) -> Envelope:
+        envelope, kept = self._envelope(value, options, seconds)
+        data = seal(*envelope)
+        if ticket.lease is None or not ticket.valid:
+            return envelope
+        stored = await self._flights.land(ticket, partial(self._keep, data, kept))
+        return envelope if stored else envelope._replace(fresh_until=self._clock())  # what overtook it is newer
+
+    async def _keep(self, data: bytes, kept: float, ticket: Ticket) -> bool:
+        assert ticket.lease is not None
+        stored = await self._redis.store(ticket.key, ticket.lease, data, kept)
+        if not ticket.valid:  # invalidated meanwhile, which Redis may not have heard of
+            await self._redis.drop(ticket.key)
+        return stored and ticket.valid
+
+    async def _put(self, value: Any, options: Any, ticket: Ticket) -> None:
+        """Keep what was written; delete it if that fails, or if another write has come after it in this process."""
+        envelope, kept = self._envelope(value, options, 0.0)
+        put = await self._redis.put(ticket.key, seal(*envelope), kept)
+        if not put or not ticket.valid:
+            await self._redis.drop(ticket.key)
