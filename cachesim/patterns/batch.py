@@ -29,7 +29,7 @@ LoadMany = Callable[[list[str]], Awaitable[Mapping[str, Any]]]
 
 
 class BatchOptions(RedisOptions):
-    """`jitter`: None for a tenth of `ttl`. `single_flight`: in this process only: more would take a third round trip."""
+    """`jitter`: None for a tenth of `ttl`. `single_flight`: in this process; more would take a third round trip."""
 
     jitter: Seconds | None = None  # type: ignore[assignment]
     single_flight: Literal["none", "process"] = "process"
@@ -89,7 +89,8 @@ class Batch(RedisCache):
         wanted = list(dict.fromkeys(keys))
         if not wanted:
             return []
-        looks = await self._redis.look_many(wanted, "" if options.stale_if_error is None else "claim")
+        since = self._flights.departures
+        looks = await self._redis.look_many(wanted, "" if options.stale_if_error is None else "claim", since=since)
         values, missing = {}, {}
         for key, found in zip(wanted, looks, strict=True):
             if self._is_fresh(found.envelope):
@@ -105,11 +106,11 @@ class Batch(RedisCache):
 
     async def _load_missing(self, missing: Mapping[str, Found], load: LoadMany, options: Any) -> Mapping[str, Envelope]:
         """One load for all that nobody else is loading."""
-        leases = {key: found.lease for key, found in missing.items()}
         joins = options.single_flight != "none"
-        for key, lease in leases.items():
-            if joins and self._flights.joinable(key, lease) is not None:
+        for key, found in missing.items():
+            if joins and self._flights.joinable(key, found.lease, found.since) is not None:
                 self._joined(key)
+        leases = {key: (found.lease, found.since) for key, found in missing.items()}
         try:
             return await self._flights.share_many(leases, partial(self._fetch_many, load, options), joins=joins)
         except Exception:

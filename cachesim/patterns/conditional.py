@@ -25,6 +25,7 @@ from cachesim.patterns.http_messages import (
     Send,
     http_date,
     members,
+    number,
 )
 
 __all__ = ["Answer", "Conditional", "Decision", "Validators", "etag", "evaluate", "validators_of"]
@@ -247,8 +248,8 @@ class _Tagging:
 
 def _tells_its_length(fields: Fields, largest: int) -> bool:
     """Whether a body of several parts ends soon; a stream, of events say, is not to be kept from its reader."""
-    length = fields.get("content-length") or ""
-    return length.isdecimal() and int(length) <= largest
+    length = number(fields.get("content-length"))
+    return length is not None and length <= largest
 
 
 def _weakened(fields: Fields) -> Fields:

@@ -109,21 +109,24 @@ class EarlyRecompute(RedisCache):
     async def _recompute_first(self, key: str, load: Loader, options: Any, held: Envelope) -> Envelope:
         """Recompute in the foreground, unless somebody else does; should it fail, the value at hand is still good."""
         alone = options.single_flight == "none"
-        if alone or self._flights.joinable(key) is None:
-            found = await self._look(key, options, "claim")
-            if found.envelope is None and found.lease is not None:  # deleted just now
-                return await self._load_or_serve_stale(key, load, options, found)
-            if found.envelope is not None and found.envelope != held:
-                held = self._overtaken_by(found.envelope, key, found)
-            elif alone or (self._may_load_under(found) and self._flights.joinable(key) is None):
-                self._tell("early", key)
-                try:
-                    return await self._load_under(key, load, options, found)
-                except Exception:
-                    if not self._is_fresh(held):
-                        raise
-        self._hit(key)
-        return held
+        if not alone and self._flights.joinable(key) is not None:
+            self._hit(key)
+            return held
+        found = await self._look(key, options, "claim")
+        if found.envelope is None and found.lease is not None:  # deleted just now
+            return await self._load_or_serve_stale(key, load, options, found)
+        changed = found.envelope is not None and found.envelope != held
+        if changed or not (alone or (found.mine and self._flights.joinable(key) is None)):
+            self._hit(key)
+            return self._overtaken_by(found.envelope or held, key, found)
+        self._tell("early", key)
+        try:
+            return await self._load_under(key, load, options, found)
+        except Exception:
+            if not self._is_fresh(held):
+                raise
+            self._hit(key)
+            return held
 
     def _envelope(self, value: Any, options: Any, seconds: float) -> tuple[Envelope, float]:
         lifetime = self._lifetime(value, options)

@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from functools import partial
+from math import inf
 from typing import Any
 
 __all__ = ["Flight", "Flights", "Ticket"]
@@ -36,13 +37,13 @@ class Ticket:
     """The right of one load or write to leave a value of `key` behind, until an invalidation takes it away.
 
     `lease` is the same right among processes, where a server keeps it; None: there is none. A ticket without a flight
-    is used in the task of a caller, who may be cancelled.
+    is used in the task of a caller, who may be cancelled. `number` counts the loads that others may join.
     """
 
     valid = True
 
-    def __init__(self, key: str, lease: str | None = None, flight: Flight | None = None) -> None:
-        self.key, self.lease, self.flight = key, lease, flight
+    def __init__(self, key: str, lease: str | None = None, flight: Flight | None = None, number: int = 0) -> None:
+        self.key, self.lease, self.flight, self.number = key, lease, flight, number
         if flight is not None:
             flight.tickets.append(self)
 
@@ -54,11 +55,11 @@ ManyWork = Callable[[Sequence[Ticket]], Awaitable[Mapping[str, Any]]]
 class Flights:
     """What is under way in this process, by key; empty when nothing is.
 
-    `in_background`: how many loads nobody waits for.
+    `in_background`: how many loads nobody waits for. `departures`: how many loads that others may join have begun.
     """
 
     def __init__(self) -> None:
-        self.in_background = 0
+        self.in_background = self.departures = 0
         self._shared: dict[str, Ticket] = {}
         self._apart: dict[str, dict[Ticket, None]] = {}  # what nobody joins: loads alone or invalidated, and writes
 
@@ -69,14 +70,17 @@ class Flights:
         """The keys for which something is under way."""
         return [*self._shared, *self._apart]
 
-    def joinable(self, key: str, lease: str | None = None) -> Flight | None:
+    def joinable(self, key: str, lease: str | None = None, since: float = inf) -> Flight | None:
         """The load of `key` that a caller would join rather than start one.
 
-        Who holds a lease joins only a load under the same one: any other may have begun before a delete elsewhere, and
-        this caller comes after it.
+        Who holds a lease joins a load under the same one, or one that is younger than itself: `since` is what
+        `departures` was when this caller came. Any other may have begun before a delete elsewhere that this caller has
+        seen done.
         """
         ticket = self._shared.get(key)
-        return ticket.flight if ticket is not None and (lease is None or lease == ticket.lease) else None
+        if ticket is None or not (lease is None or lease == ticket.lease or ticket.number > since):
+            return None
+        return ticket.flight
 
     def invalidate(self, key: str) -> None:
         """From now on nobody joins a load of `key` begun before, and none of those leaves a value behind."""
@@ -102,25 +106,28 @@ class Flights:
         finally:
             self._remove(ticket)
 
-    def share(self, key: str, load: Work, lease: str | None = None) -> Awaitable[Any]:
+    def share(self, key: str, load: Work, lease: str | None = None, since: float = inf) -> Awaitable[Any]:
         """Wait for the load of `key` under way, or start it. Its result, or its failure, goes to all who wait."""
-        if (flight := self.joinable(key, lease)) is not None:
+        if (flight := self.joinable(key, lease, since)) is not None:
             return self._board(key, flight)
         flight = Flight()
         return self._board(key, flight, partial(load, self._depart(flight, key, lease)))
 
     async def share_many(
-        self, leases: Mapping[str, str | None], load: ManyWork, *, joins: bool = True
+        self, leases: Mapping[str, tuple[str | None, float]], load: ManyWork, *, joins: bool = True
     ) -> dict[str, Any]:
-        """Wait for the loads of all these keys; one load serves those that none is under way for, or all of them."""
+        """Wait for the loads of all these keys; one load serves those that none is under way for, or all of them.
+
+        For each key its lease, and what `departures` was when its caller came.
+        """
         own = Flight()
         own.many = True
-        flights = {key: (joins and self.joinable(key, lease)) or own for key, lease in leases.items()}
+        flights = {key: (joins and self.joinable(key, *lease)) or own for key, lease in leases.items()}
         for key, flight in flights.items():
             if flight is own and joins:
-                self._depart(own, key, leases[key])
+                self._depart(own, key, leases[key][0])
             elif flight is own:
-                self._set_apart(Ticket(key, leases[key], own))
+                self._set_apart(Ticket(key, leases[key][0], own))
         waiters = {flight: self._enter(flight) for flight in flights.values()}
         if own in waiters:
             self._start(own, partial(load, own.tickets))
@@ -241,7 +248,8 @@ class Flights:
         """Make a load the one that is joined; one under way under another lease goes on apart."""
         if (other := self._shared.pop(key, None)) is not None:
             self._set_apart(other)
-        ticket = self._shared[key] = Ticket(key, lease, flight)
+        self.departures += 1
+        ticket = self._shared[key] = Ticket(key, lease, flight, self.departures)
         return ticket
 
     def _set_apart(self, ticket: Ticket) -> None:

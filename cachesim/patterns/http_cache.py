@@ -32,8 +32,9 @@ class HttpCache:
     """ASGI middleware: a cache shared by all clients, in the memory of this process.
 
     Answers GET and HEAD; HEAD is asked of the application as GET. Conditions of clients (If-None-Match,
-    If-Modified-Since) are answered here, from the stored response. Other methods go to the application, and when they
-    succeed the URL is forgotten, and those that Location and Content-Location name on the same host. Requests for
+    If-Modified-Since) are answered here, from the stored response. Who asks for what is under way waits for it; what
+    may not be shared, a response of 503 say, each then asks for alone. Other methods go to the application, and when
+    they succeed the URL is forgotten, and those that Location and Content-Location name on the same host. Requests for
     ranges go past the cache.
 
     At most `max_entries` URLs and `max_bytes` of responses are kept, the least recently used go first; a response
@@ -190,17 +191,29 @@ class HttpCache:
         if response is None:
             resource.is_answered_apart(request.fields, stored)
             return _Fetched(request, exchange, None, None)
+        return _Fetched(request, exchange, *self._take_in(request, resource, stored, response, asked, answered))
+
+    def _take_in(
+        self,
+        request: Request,
+        resource: _Resource,
+        stored: Stored | None,
+        response: Response,
+        asked: float,
+        answered: float,
+    ) -> tuple[Response, Stored | None]:
+        """A whole response, of 304 made one, and what of it is for others."""
         if stored is not None and response.status == 304:
             new = stored.renewed(request.fields, response.fields, asked=asked, answered=answered)
             response = new.response
         else:
             new = Stored.of(request.fields, response, asked=asked, answered=answered)
-        if not is_storable(request.fields, response.status, response.fields):  # a 304 has told so
+        if not is_storable(request.fields, response.status, response.fields):  # as a 304 may tell
             resource.is_answered_apart(request.fields, stored)
-            return _Fetched(request, exchange, response, None)
-        self._keep(request.url, resource, new)
+            return response, None
         resource.shared = new.use(Fields(), answered) != "no"
-        return _Fetched(request, exchange, response, new)
+        self._keep(request.url, resource, new)
+        return response, new
 
     def _exchange(self, request: Request, stored: Stored | None) -> Exchange:
         exchange = Exchange(self._app, request, stored, self._largest)

@@ -24,6 +24,7 @@ __all__ = [
     "directives",
     "http_date",
     "members",
+    "number",
     "seconds",
 ]
 
@@ -38,7 +39,7 @@ Headers = Mapping[str, str] | Iterable[tuple[str | bytes, str | bytes]]
 """Header fields as a mapping, or as pairs in which a name may come more than once."""
 
 _MEMBER = re.compile(r'(?:[^,"]|"[^"]*")+')
-_DIRECTIVE = re.compile(r'[\s,]*([^\s,="]+)(?:\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,]*)))?')
+_DIRECTIVE = re.compile(r'([^\s,="]+)(?:\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,]*)))?')
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _DATES = [
     re.compile(form.replace("MONTH", f"(?P<month>{'|'.join(_MONTHS)})").replace("TIME", r"(?P<time>\d\d:\d\d:\d\d)"))
@@ -130,9 +131,16 @@ def directives(value: str | None) -> dict[str, str]:
 
 def seconds(given: Mapping[str, str], name: str) -> int | None:
     """The argument of a directive in seconds; None when the directive is absent, 0 when it is no number."""
-    if name not in given:
-        return None
-    return min(int(given[name]), 2**31) if re.fullmatch(r"[0-9]{1,20}", given[name]) else 0
+    return (number(given[name]) or 0) if name in given else None
+
+
+def number(value: str | None) -> int | None:
+    """A number without sign or fraction, at most 2**31; None for anything else.
+
+    >>> number("60"), number("-1")
+    (60, None)
+    """
+    return min(int(value[:20]), 2**31) if value and re.fullmatch(r"[0-9]+", value) else None
 
 
 def http_date(value: str | None) -> float | None:

@@ -6,19 +6,19 @@ RFC 5861 for stale-while-revalidate and stale-if-error.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from math import inf
 from typing import Literal
 
-from cachesim.patterns.http_messages import Fields, Response, directives, http_date, seconds
+from cachesim.patterns.http_messages import Fields, Response, directives, http_date, number, seconds
 
 __all__ = ["ERRORS", "Stored", "is_storable", "wants"]
 
 ERRORS = frozenset({500, 502, 503, 504})
 """The statuses that are no answers: stale-if-error covers them (RFC 5861, section 4)."""
 
+_NEVER_KEPT = ERRORS | {206, 304}  # a part is not the whole
 _SAYS_HOW_LONG = ("s-maxage", "max-age", "public", "no-cache")
 _LETS_AUTHORIZED_BE_SHARED = ("public", "s-maxage", "must-revalidate")
 _FORBIDS_STALE = ("must-revalidate", "proxy-revalidate", "s-maxage", "no-cache")
@@ -41,11 +41,7 @@ def is_storable(request: Fields, status: int, fields: Fields) -> bool:
     are not kept.
     """
     given = directives(fields.get("cache-control"))
-    if (
-        status in (206, 304)
-        or status in ERRORS
-        or not (any(name in given for name in _SAYS_HOW_LONG) or "expires" in fields)
-    ):
+    if status in _NEVER_KEPT or not ("expires" in fields or any(name in given for name in _SAYS_HOW_LONG)):
         return False
     if "no-store" in given or "private" in given or "no-store" in wants(request):
         return False
@@ -58,28 +54,29 @@ def is_storable(request: Fields, status: int, fields: Fields) -> bool:
 
 @dataclass(frozen=True)
 class Stored:
-    """A response in the cache. `born`: when its age was 0. `lifetime`: the age from which it is stale."""
+    """A response in the cache.
+
+    `selecting`: the fields of the request that its Vary names. `born`: when its age was 0. `lifetime`: the age from
+    which it is stale.
+    """
 
     response: Response
     selecting: tuple[tuple[str, str | None], ...]
     born: float
     lifetime: float
-    given: Mapping[str, str] = field(repr=False)
 
     @classmethod
     def of(cls, request: Fields, response: Response, *, asked: float, answered: float) -> Stored:
         """A response that was asked for and answered at these times (RFC 9111, sections 4.2.1 and 4.2.3)."""
         fields = response.fields
-        date, told = http_date(fields.get("date")), fields.get("age") or ""
-        age = (int(told) if told.isdecimal() else 0) + answered - asked
-        given = directives(fields.get("cache-control"))
+        date = http_date(fields.get("date"))
+        age = (number(fields.get("age")) or 0) + answered - asked
         kept = fields.without(_OF_THE_CONNECTION | _names(fields.get("connection")) | {"age"})
         return cls(
             Response(response.status, kept, response.body),
             tuple((name, request.get(name)) for name in sorted(_names(fields.get("vary")))),
             answered - max(age, 0.0 if date is None else answered - date),
-            _lifetime(given, fields, answered if date is None else date),
-            given,
+            _lifetime(fields, answered if date is None else date),
         )
 
     def renewed(self, request: Fields, fields: Fields, *, asked: float, answered: float) -> Stored:
@@ -88,6 +85,11 @@ class Stored:
         kept = self.response.fields.without(["date", *(name for name, _ in new)])
         response = Response(self.response.status, Fields([*kept, *new]), self.response.body)
         return Stored.of(request, response, asked=asked, answered=answered)
+
+    @cached_property
+    def given(self) -> dict[str, str]:
+        """The directives of the response."""
+        return directives(self.response.fields.get("cache-control"))
 
     @cached_property
     def size(self) -> int:
@@ -105,7 +107,7 @@ class Stored:
         return all(request.get(name) == value for name, value in self.selecting)
 
     def age(self, now: float) -> float:
-        """Seconds since the application answered, or was asked if that took longer than it told."""
+        """Seconds since the response was made, as far as that is known."""
         return max(0.0, now - self.born)
 
     def use(self, request: Fields, now: float) -> Literal["fresh", "stale", "no"]:
@@ -135,7 +137,8 @@ class Stored:
         return "max-age" not in asks and "min-fresh" not in asks and over < (seconds(self.given, extension) or 0)
 
 
-def _lifetime(given: Mapping[str, str], fields: Fields, date: float) -> float:
+def _lifetime(fields: Fields, date: float) -> float:
+    given = directives(fields.get("cache-control"))
     for name in ("s-maxage", "max-age"):
         if (lifetime := seconds(given, name)) is not None:
             return lifetime

@@ -36,7 +36,7 @@ _CHANNELS: dict[str, type[Invalidations]] = {"pubsub": PubSubInvalidations, "str
 
 
 class LayeredOptions(RedisOptions):
-    """`l1_ttl`: lifetime in L1; None for `ttl`. `l1_size`: how many values L1 holds. `l1_cap`: never longer than in L2."""
+    """`l1_ttl`: lifetime in L1; None for `ttl`. `l1_size`: how many values L1 holds. `l1_cap`: no longer than in L2."""
 
     fixed: ClassVar[tuple[str, ...]] = ("namespace", "l1_ttl", "l1_size", "l1_cap", "invalidation")
 

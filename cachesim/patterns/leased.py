@@ -6,6 +6,7 @@ value and no lease, and `failed` hears why.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import secrets
 from collections.abc import Awaitable, Callable, Sequence
@@ -36,16 +37,21 @@ class Found(NamedTuple):
     """What a look found: a value, if there is one, and its lease, if there was none or the look asked for it.
 
     `mine`: whoever looked may load under this lease: it is shared, or exclusive and made by this look. Without a lease
-    (Redis is away, or a value is there) nothing can be stored.
+    (Redis is away, or a value is there) nothing can be stored. `since`: what the caller said of when it looked.
     """
 
     envelope: Envelope | None = None
     lease: str | None = None
     mine: bool = False
+    since: int = 0
 
 
 class LeasedRedis:
-    """Values and leases in Redis under a prefix; `failed(key, error)` is told what goes wrong."""
+    """Values and leases in Redis under a prefix.
+
+    `failed(key, error)` is told what goes wrong, and `orphaned(key, lease)` which exclusive lease may have been made for
+    a caller who has left.
+    """
 
     def __init__(
         self,
@@ -54,8 +60,9 @@ class LeasedRedis:
         prefix: str,
         clock: Callable[[], float],
         failed: Callable[[str, Exception], None],
+        orphaned: Callable[[str, str], None],
     ) -> None:
-        self._redis, self._prefix, self._failed = redis, prefix, failed
+        self._redis, self._prefix, self._failed, self._orphaned = redis, prefix, failed, orphaned
         self._breaker = Breaker(clock)
         self._owner = secrets.token_hex(8)  # who it is, no matter of chance: two caches with one seed must differ
         self._numbers = count()
@@ -63,22 +70,27 @@ class LeasedRedis:
 
     # Looking
 
-    async def look(self, key: str, mode: Mode = "", *, exclusive: bool = False, awaited: str = "") -> Found:
+    async def look(
+        self, key: str, mode: Mode = "", *, exclusive: bool = False, awaited: str = "", since: int = 0
+    ) -> Found:
         """The value and, if there is none or the mode says so, its lease, `exclusive` if it is made now."""
         if not self._breaker.allows():
             return Found()
         request = self._look(key, mode, exclusive, awaited)
         try:
-            found = self._found(key, request, await self._redis.eval(*request))
+            found = self._found(key, request, await self._redis.eval(*request), since)
         except (ResponseError, UnicodeDecodeError) as error:
-            return await self._look_failed(key, mode, exclusive, error)
+            return await self._look_failed(key, mode, exclusive, error, since)
         except AWAY as error:
             self._went_away(key, error)
             return Found()
+        except asyncio.CancelledError:
+            self._orphaned(key, request[4])
+            raise
         self._breaker.worked()
-        return found or await self._look_anew(key, exclusive)
+        return found or await self._look_anew(key, exclusive, since)
 
-    async def look_many(self, keys: Sequence[str], mode: Mode = "") -> list[Found]:
+    async def look_many(self, keys: Sequence[str], mode: Mode = "", *, since: int = 0) -> list[Found]:
         """The same for several keys, in one round trip."""
         if not self._breaker.allows():
             return [Found()] * len(keys)
@@ -89,9 +101,9 @@ class LeasedRedis:
         found = []
         for key, request, reply in zip(keys, requests, replies, strict=True):
             if isinstance(reply, Exception):
-                found.append(await self._look_failed(key, mode, False, reply))
+                found.append(await self._look_failed(key, mode, False, reply, since))
             else:
-                found.append(self._found(key, request, reply) or await self._look_anew(key, False))
+                found.append(self._found(key, request, reply, since) or await self._look_anew(key, False, since))
         return found
 
     def _look(self, key: str, mode: Mode, exclusive: bool, awaited: str) -> tuple[Any, ...]:
@@ -99,7 +111,7 @@ class LeasedRedis:
         lease = f"{'x' if exclusive else 's'}{self._owner}{next(self._numbers)}"
         return LOOK, 2, name, lease_name(name), lease, int(LEASE * 1000), mode, awaited
 
-    def _found(self, key: str, request: tuple[Any, ...], reply: Any) -> Found | None:
+    def _found(self, key: str, request: tuple[Any, ...], reply: Any, since: int) -> Found | None:
         """What a reply says; None for a malformed value that came without a lease to replace it under."""
         data, lease = reply if isinstance(reply, list) else (reply, None)
         envelope = None if data is None else open_envelope(data)
@@ -108,23 +120,23 @@ class LeasedRedis:
             if lease is None:
                 return None
         if lease is None:
-            return Found(envelope)
+            return Found(envelope, since=since)
         lease = lease if isinstance(lease, str) else lease.decode(errors="replace")
-        return Found(envelope, lease, mine=lease == request[4] or lease[:1] in ("s", "v"))
+        return Found(envelope, lease, lease == request[4] or lease[:1] in ("s", "v"), since)
 
-    async def _look_failed(self, key: str, mode: Mode, exclusive: bool, error: Exception) -> Found:
+    async def _look_failed(self, key: str, mode: Mode, exclusive: bool, error: Exception, since: int) -> Found:
         """The server is there, but what it holds is no text of ours, or it refuses the command."""
         self._breaker.worked()
         if isinstance(error, UnicodeDecodeError) or "WRONGTYPE" in str(error):
             self._malformed(key, error)
-            return Found() if mode == "claim" else await self._look_anew(key, exclusive)
+            return Found() if mode == "claim" else await self._look_anew(key, exclusive, since)
         self._failed(key, error)
         return Found()
 
-    async def _look_anew(self, key: str, exclusive: bool) -> Found:
+    async def _look_anew(self, key: str, exclusive: bool, since: int) -> Found:
         """Where there was a malformed value."""
         await self.drop(key)
-        return await self.look(key, "claim", exclusive=exclusive)
+        return await self.look(key, "claim", exclusive=exclusive, since=since)
 
     def _malformed(self, key: str, error: Exception | None) -> None:
         if not self._malformed_logged:

@@ -7,6 +7,7 @@ import random
 from abc import abstractmethod
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
+from math import inf
 from typing import Any, ClassVar
 
 from cachesim.patterns.cache import Cache, Loader, Observer, Stats
@@ -84,17 +85,21 @@ class LoadingCache(Cache):
         lifetime, jitter = options.lifetime, options.jitter
         return lifetime - self._rng.uniform(0.0, jitter) if jitter else lifetime
 
-    def _load(self, key: str, load: Loader, options: CommonOptions, lease: str | None = None) -> Awaitable[Any]:
+    def _load(
+        self, key: str, load: Loader, options: CommonOptions, lease: str | None = None, since: float = inf
+    ) -> Awaitable[Any]:
         """Load and keep; with single flight at most one load of a key at a time."""
         fetch = partial(self._fetch, load, options)
         if options.single_flight == "none":
             return self._flights.alone(key, fetch, lease)
-        return self._join_or_start(key, fetch, lease)
+        return self._join_or_start(key, fetch, lease, since)
 
-    def _join_or_start(self, key: str, fetch: Callable[[Ticket], Awaitable[Any]], lease: str | None) -> Awaitable[Any]:
-        if self._flights.joinable(key, lease) is not None:
+    def _join_or_start(
+        self, key: str, fetch: Callable[[Ticket], Awaitable[Any]], lease: str | None, since: float
+    ) -> Awaitable[Any]:
+        if self._flights.joinable(key, lease, since) is not None:
             self._joined(key)
-        return self._flights.share(key, fetch, lease)
+        return self._flights.share(key, fetch, lease, since)
 
     async def _fetch(self, load: Loader, options: CommonOptions, ticket: Ticket) -> Any:
         """Ask the origin, and keep what it says."""

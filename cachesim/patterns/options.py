@@ -19,7 +19,7 @@ class LoadTimeout(TimeoutError):
 
 
 class LoadFailed(RuntimeError):
-    """A load that another process ran, and that this one waited for, has failed there."""
+    """A load that somebody else ran, most likely in another process, and that was waited for, has failed there."""
 
 
 class CommonOptions(Setting):

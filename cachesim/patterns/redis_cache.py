@@ -67,7 +67,7 @@ class RedisCache(LoadingCache):
     ) -> None:
         super().__init__(clock=clock, rng=rng, observe=observe, **options)
         prefix = f"{self._options.namespace}:v1:"
-        self._redis = LeasedRedis(redis, prefix=prefix, clock=clock, failed=self._failed)
+        self._redis = LeasedRedis(redis, prefix=prefix, clock=clock, failed=self._failed, orphaned=self._release)
 
     @abstractmethod
     async def _read(self, key: str, load: Loader, options: Any) -> Envelope:
@@ -91,7 +91,8 @@ class RedisCache(LoadingCache):
         await self._flights.write(key, lambda _: self._redis.drop(key))
 
     def _look(self, key: str, options: Any, mode: Literal["", "claim"] = "") -> Awaitable[Found]:
-        return self._redis.look(key, mode, exclusive=options.single_flight == "cluster")
+        exclusive = options.single_flight == "cluster"
+        return self._redis.look(key, mode, exclusive=exclusive, since=self._flights.departures)
 
     def _is_fresh(self, envelope: Envelope | None) -> TypeGuard[Envelope]:
         return envelope is not None and (envelope.fresh_until is None or self._clock() <= envelope.fresh_until)
@@ -126,8 +127,9 @@ class RedisCache(LoadingCache):
     def _load_under(self, key: str, load: Loader, options: Any, found: Found) -> Awaitable[Envelope]:
         """Load and keep; with single flight in the cluster, the owner of the lease loads for all."""
         if options.single_flight == "cluster":
-            return self._join_or_start(key, partial(self._fetch_or_wait, load, options, found.mine), found.lease)
-        return self._load(key, load, options, found.lease)
+            fetch = partial(self._fetch_or_wait, load, options, found.mine)
+            return self._join_or_start(key, fetch, found.lease, found.since)
+        return self._load(key, load, options, found.lease, found.since)
 
     async def _fetch_or_wait(self, load: Loader, options: Any, mine: bool, ticket: Ticket) -> Envelope:
         """Load as the owner of the lease, or wait for what its owner stores, and take over when it is gone."""
@@ -145,14 +147,10 @@ class RedisCache(LoadingCache):
             if self._is_fresh(found.envelope):
                 return self._overtaken_by(found.envelope, key, found)
             if found.lease == "!" + ticket.lease:
-                raise LoadFailed(f"the load of {key!r} that another process ran has failed")
-            ticket.lease, mine = found.lease, self._may_load_under(found)
+                raise LoadFailed(f"the load of {key!r} under another lease has failed")
+            ticket.lease, mine = found.lease, found.mine
         loaded: Envelope = await self._fetch(load, options, ticket)
         return loaded
-
-    def _may_load_under(self, found: Found) -> bool:
-        """Whether the lease lets this cache load; one of its own that nobody loads under was made for one who left."""
-        return found.mine or (found.lease is not None and self._redis.owns(found.lease))
 
     # Loading in the background
 
@@ -168,7 +166,7 @@ class RedisCache(LoadingCache):
         found = await self._look(key, options, "claim")
         if found.envelope is not None and found.envelope != seen:
             return self._overtaken_by(found.envelope, key, found)
-        if not self._may_load_under(found):
+        if not found.mine:
             return seen
         ticket.lease = found.lease
         self._tell(kind, key)

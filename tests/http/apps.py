@@ -1,12 +1,14 @@
 """Two real applications with the same pages, in Starlette and in FastAPI, on a SQLite database through aiosqlite.
 
 `GET /pages/{name}` (with Cache-Control as `?control=` says), `PUT` and `DELETE` of the same, `/redirect`, `/login`
-(401), `/forbidden` (403), `/broken` (500), `/private` (the page of a user), `/stream`. `app.state.served` counts pages
-read.
+(401), `/forbidden` (403), `/broken` (500), `/private` (the page of a user), `/stream`, `/ticks` without end.
+`app.state.served` counts the pages read, `app.state.ended` is set when ticks have ended.
 """
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -28,7 +30,7 @@ async def database(app: Starlette) -> AsyncIterator[None]:
     async with aiosqlite.connect(":memory:") as connection:
         await connection.execute("CREATE TABLE page (name TEXT PRIMARY KEY, body TEXT NOT NULL)")
         await connection.execute("INSERT INTO page VALUES ('home', ?)", ("Welcome! " * 100,))
-        app.state.database, app.state.served = connection, 0
+        app.state.database, app.state.served, app.state.ended = connection, 0, threading.Event()
         yield
 
 
@@ -79,6 +81,18 @@ async def stream(request: Request) -> Response:
     return StreamingResponse(parts())
 
 
+async def ticks(request: Request) -> Response:
+    async def parts() -> AsyncIterator[bytes]:
+        try:
+            while True:
+                yield b"tick\n"
+                await asyncio.sleep(0.01)
+        finally:
+            request.app.state.ended.set()
+
+    return StreamingResponse(parts(), media_type="text/event-stream")
+
+
 def status(code: int) -> Callable[[Request], Any]:
     """A page that is always answered with this status."""
 
@@ -98,6 +112,7 @@ PAGES: list[tuple[str, str, Callable[[Request], Any]]] = [
     ("DELETE", "/pages/{name}", delete_page),
     ("GET", "/private", private),
     ("GET", "/stream", stream),
+    ("GET", "/ticks", ticks),
     ("GET", "/redirect", redirect),
     ("GET", "/login", status(401)),
     ("GET", "/forbidden", status(403)),

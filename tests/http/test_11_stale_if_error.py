@@ -121,3 +121,11 @@ async def test_without_a_stored_response_a_failure_reaches_all_who_wait():
     await asyncio.wait(callers)
     assert [caller.exception() for caller in callers] == [site.error] * 20
     assert site.count == 1
+
+
+async def test_without_a_stored_response_an_answered_error_is_its_askers_alone():
+    site = Site({"/": Page(b"sorry, ada", 503)}, seconds=1)  # it may tell what is not for others
+    cached = Cached(site)
+    callers = [start(cached.get()) for _ in range(3)]
+    assert [(await caller).status for caller in callers] == [503] * 3
+    assert (site.count, now()) == (3, 2)

@@ -125,8 +125,9 @@ async def test_a_coding_outside_needs_weak_tags():
 
 
 async def test_the_strong_tag_of_a_coded_body_is_weakened():
-    page = Page(headers={"etag": '"1"', "content-encoding": "br"})
-    assert (await ask(Conditional(Site({"/": page})))).fields.get("etag") == 'W/"1"'
+    for own, told in (('"1"', 'W/"1"'), ('W/"1"', 'W/"1"')):
+        page = Page(headers={"etag": own, "content-encoding": "br"})
+        assert (await ask(Conditional(Site({"/": page})))).fields.get("etag") == told
 
 
 async def test_an_application_that_holds_its_own_conditions_is_left_to():

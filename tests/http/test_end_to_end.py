@@ -173,6 +173,25 @@ def test_a_stream_passes(client):
     assert (response.text, "etag" in response.headers) == ("one two three", False)
 
 
+def test_a_stream_without_end_comes_at_once_and_ends_with_its_reader(app, cached):
+    with cached.stream("GET", "/ticks") as response:
+        lines = response.iter_lines()
+        assert [next(lines) for _ in range(3)] == ["tick"] * 3
+    assert app.state.ended.wait(timeout=30)
+
+
+def test_each_coding_is_cached_by_itself(app):
+    app.add_middleware(GZipMiddleware)
+    app.add_middleware(Conditional)
+    app.add_middleware(HttpCache)
+    with serving(app) as url, httpx.Client(base_url=url) as client:
+        path = "/pages/home?control=max-age=60"
+        responses = [get(client, path, accept_encoding=coding) for coding in ("gzip", "identity") * 2]
+        assert [response.headers.get("content-encoding") for response in responses] == ["gzip", None] * 2
+        assert {response.text for response in responses} == {"Welcome! " * 100}
+        assert app.state.served == 2
+
+
 def test_one_load_serves_all_who_ask_meanwhile(app):
     app.add_middleware(HttpCache)
 

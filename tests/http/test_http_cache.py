@@ -479,14 +479,17 @@ async def test_a_method_that_succeeds_forgets_the_page(method):
     assert cached.kinds("hit", "miss", "deleted") == ["miss", "deleted", "miss"]
 
 
-async def test_a_method_that_fails_forgets_nothing():
-    site = Site({"/": Page(headers=KEPT)})
-    cached = Cached(Conditional(site, current=None))
+@pytest.mark.parametrize("status", [400, 404, 412, 500])
+async def test_a_method_that_fails_forgets_nothing(status):
+    async def app(scope, receive, send):
+        page = Page(headers=KEPT) if scope["method"] == "GET" else Page(status=status)
+        await page.send(send, without_body=False)
+
+    cached = Cached(app)
     await cached.get()
-    site.pages["/missing"] = Page(status=404)
-    await cached.ask("PATCH", "/missing")
-    assert "deleted" not in cached.kinds()
-    assert (await cached.get()).fields.get("age") == "0"
+    await cached.ask("PUT", body="new")
+    await cached.get()
+    assert cached.kinds("hit", "miss", "deleted") == ["miss", "hit"]
 
 
 @pytest.mark.parametrize("method", ["OPTIONS", "TRACE"])
@@ -573,6 +576,16 @@ async def test_the_variants_of_a_url_are_bounded():
     assert [len(resource.variants) for resource in cached.cache._resources.values()] == [8]
     await cached.get(user_agent="999")
     assert site.count == 1000
+
+
+async def test_a_renewed_variant_takes_no_room_from_the_others():
+    site = site_of(vary="user-agent")
+    cached = Cached(site)
+    await cached.get(user_agent="rare")
+    for _ in range(10):
+        await cached.get(user_agent="eager", cache_control="no-cache")
+    await cached.get(user_agent="rare")
+    assert cached.kinds()[-1] == "hit"
 
 
 async def test_an_observer_is_told_the_kinds_it_names():

@@ -13,7 +13,7 @@ WHAT_IS_LEFT: list[Command] = [
 ]
 
 
-@settings(max_examples=500)
+@settings(max_examples=300)
 @given(steps=STEPS, protocol=st.sampled_from([2, 3]))
 def test_any_commands_are_answered_as_by_the_server_and_leave_the_same_behind(redis_server, steps, protocol):
     program = answers_to([*steps, *WHAT_IS_LEFT])

@@ -1,0 +1,69 @@
+"""What is served out of date in the simulator: as often as the closed form says, and never for longer than its bound."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import cachesim as cs
+from cachesim import theory
+from tests.theory.agreement import assert_mean, one_key
+
+
+@pytest.mark.parametrize("pattern", ["in-process", "cache-aside"])
+def test_hits_are_stale_as_often_as_the_closed_form_says(pattern: str) -> None:
+    """.213061 where writes pass the cache by; standard error .006."""
+    scenario = one_key(cs.Pattern(pattern, ttl=5), rate=2, latency=0.0, duration=1000, **{"writes.behind": 0.1})
+    runs = cs.replicate(scenario, n=20).frame
+    assert_mean((runs.stale_reads / runs.hits).to_numpy(dtype=np.float64), theory.stale_hit_ratio(0.1, 5))
+
+
+def test_with_leases_no_load_that_a_write_overtook_is_kept() -> None:
+    """Without them it would be one fill in twenty. Round trips take no time, so nothing stale is served at all."""
+    scenario = one_key(cs.Pattern("cache-aside", ttl=2), rate=10, latency=0.1, nodes=3, duration=1000, writes=0.05)
+    run = cs.simulate(scenario)
+    requests, loads = run.requests, run.loads
+    writes = requests[requests.outcome == "write"]
+    commits = np.sort((writes.time + writes.latency).to_numpy())
+    overtaken = commits.searchsorted(loads.end.to_numpy()) > commits.searchsorted(loads.service_start.to_numpy())
+    rate = 10 * 0.05
+    assert overtaken.mean() > theory.stale_fill_ratio(rate, 0.1) / 2
+    assert run.metrics["stale_reads"] == 0
+
+
+LOAD_TIME = 0.5
+BOUNDS: dict[str, tuple[cs.Pattern, float]] = {
+    "cache-aside": (cs.Pattern("cache-aside", ttl=3), 3),
+    "jitter": (cs.Pattern("cache-aside", ttl=3, jitter=1), 3),
+    "early-recompute": (cs.Pattern("early-recompute", ttl=3, beta=0.1), 3),
+    "stale-while-revalidate": (cs.Pattern("stale-while-revalidate", fresh_for=1, stale_for=2), 3),
+    "stale-while-revalidate, jitter": (
+        cs.Pattern("stale-while-revalidate", fresh_for=1, stale_for=2, jitter=0.5),
+        3,
+    ),
+    "layered, no message of these writes": (cs.Pattern("layered", ttl=3, l1_ttl=2), 3),
+    "layered, lifetimes added up": (cs.Pattern("layered", ttl=2, l1_ttl=1, l1_cap=False), 3),
+}
+
+
+@pytest.mark.parametrize("round_trip", [0.0, 0.02])
+@pytest.mark.parametrize("pattern", BOUNDS)
+def test_staleness_never_exceeds_lifetime_and_load_time_and_comes_near(pattern: str, round_trip: float) -> None:
+    """Writes pass the cache by. The SET is executed half a round trip after the load."""
+    cache, lifetime = BOUNDS[pattern]
+    scenario = one_key(cache, rate=3, latency=LOAD_TIME, nodes=2, duration=3000)
+    run = cs.simulate(scenario.replace(**{"writes.behind": 0.3, "redis.round_trip": round_trip}), record="summary")
+    bound = theory.staleness_bound(lifetime, LOAD_TIME + round_trip / 2)
+    assert 0.7 * bound < run.metrics["staleness_max"] <= bound
+
+
+@pytest.mark.parametrize("load_time", [0.0, 0.1])
+@pytest.mark.parametrize("nodes", [2, 5])
+def test_with_messages_staleness_never_exceeds_their_delay(nodes: int, load_time: float) -> None:
+    """Two round trips from the commit to the last L1: the delete and its reply, the message to the server and on."""
+    round_trip = 0.05
+    cache = cs.Pattern("layered", ttl=60, l1_ttl=30, invalidation="pubsub")
+    scenario = one_key(cache, rate=50, latency=load_time, nodes=nodes, duration=400, writes=0.02)
+    run = cs.simulate(scenario.replace(**{"redis.round_trip": round_trip}))
+    assert 0.9 * 2 * round_trip < run.metrics["staleness_max"] <= 2 * round_trip + 1e-9
+    assert run.metrics["hit_ratio_l1"] > 0.3
