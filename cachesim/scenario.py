@@ -18,8 +18,8 @@ from pydantic import Field, field_validator, model_validator
 from cachesim.settings import Count, InvalidSetting, Positive, Problem, ScenarioError, Seconds, Setting
 from cachesim.world.arrivals import Arrivals
 from cachesim.world.arrivals import Recorded as RecordedTimes
-from cachesim.world.clients import Clients
 from cachesim.world.caches import CACHES
+from cachesim.world.clients import Clients
 from cachesim.world.database import Database
 from cachesim.world.keys import Documentation, Keys
 from cachesim.world.keys import Recorded as RecordedKeys

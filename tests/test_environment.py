@@ -11,7 +11,12 @@ from packaging.utils import canonicalize_name
 ROOT = Path(__file__).parents[1]
 
 # What conda-forge calls a package of another name.
-CONDA_NAME = {"matplotlib": "matplotlib-base", "playwright": "playwright-python", "redis": "redis-py"}
+CONDA_NAME = {
+    "matplotlib": "matplotlib-base",
+    "playwright": "playwright-python",
+    "prometheus-client": "prometheus_client",
+    "redis": "redis-py",
+}
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 ENVIRONMENT = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))

@@ -9,6 +9,7 @@ from cachesim.patterns.events import Event
 from cachesim.patterns.http_cache import HttpCache
 from cachesim.patterns.in_process import InProcess
 from cachesim.patterns.layered import Layered
+from cachesim.patterns.metrics import Metrics
 from cachesim.patterns.options import LoadFailed, LoadTimeout
 from cachesim.patterns.stale_while_revalidate import StaleWhileRevalidate
 from cachesim.patterns.write_through import WriteThrough
@@ -26,6 +27,7 @@ __all__ = [
     "Layered",
     "LoadFailed",
     "LoadTimeout",
+    "Metrics",
     "StaleWhileRevalidate",
     "Stats",
     "WriteThrough",

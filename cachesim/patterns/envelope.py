@@ -56,6 +56,8 @@ def open_envelope(data: bytes | str) -> Envelope | None:
         return None
     if type(content) is not list or not 2 <= len(content) <= 4 or content[0] != _VERSION or content[0] is True:
         return None
+    if len(content) == 2:
+        return Envelope(content[1])
     times = content[2:]
     if not all(type(time) in (int, float) and isfinite(time) for time in times) or (len(times) > 1 and times[1] < 0):
         return None

@@ -128,7 +128,7 @@ class Flights:
                 self._depart(own, key, leases[key][0])
             elif flight is own:
                 self._set_apart(Ticket(key, leases[key][0], own))
-        waiters = {flight: self._enter(flight) for flight in flights.values()}
+        waiters = {flight: self._enter(flight) for flight in dict.fromkeys(flights.values())}
         if own in waiters:
             self._start(own, partial(load, own.tickets))
         try:

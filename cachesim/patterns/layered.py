@@ -11,7 +11,6 @@ from __future__ import annotations
 import random
 from collections.abc import Awaitable, Callable
 from functools import partial
-from math import inf
 from typing import Any, ClassVar, Literal
 
 import redis.asyncio
@@ -47,17 +46,33 @@ class LayeredOptions(RedisOptions):
 
 
 class FirstLayer(InProcess):
-    """L1: its loader is L2, which tells until when what it returns is fresh."""
+    """L1: its loader is L2, which tells until when what it returns may be kept; None: not at all."""
 
     layer = "l1"
     cap = True
 
-    async def _store(self, value: Envelope, options: Options, ticket: Ticket, seconds: float) -> Any:
-        left = inf if value.fresh_until is None else value.fresh_until - self._clock()
+    async def read(self, key: str, load: Callable[[], Awaitable[Envelope]]) -> Any:
+        """The value of `key`, from L1 or from L2, of which one caller asks for all who come meanwhile."""
+        asked = False
+
+        async def ask() -> Envelope:
+            nonlocal asked
+            asked = True
+            return await load()
+
+        found = await self.get_or_set(key, ask)
+        if not isinstance(found, Envelope):
+            return found
+        if not asked and found.fresh_until is not None and found.fresh_until < self._clock():
+            self._serve_stale(key)  # of the one who asked L2 has told so
+        return found.value
+
+    async def _store(self, value: Envelope, options: Options, ticket: Ticket, seconds: float) -> Envelope:
+        left = 0.0 if value.fresh_until is None else value.fresh_until - self._clock()
         if ticket.valid and left > 0:
             lifetime = self._lifetime(value.value, options)
             self._keep(ticket.key, value.value, min(lifetime, left) if self.cap else lifetime, options)
-        return value.value
+        return value
 
 
 class SecondLayer(CacheAside):
@@ -85,8 +100,9 @@ class _Partly:
 class Layered(Cache):
     """A cache in each process over one in Redis; `l1` and `l2` are caches themselves, with `stats` of their own.
 
-    `stats` takes both together: a miss is one in both, and what is under way goes on behind L1. A write or a delete is told to the other processes; until they
-    hear of it they may serve what they hold, and where a message is lost, until `l1_ttl` is over.
+    `stats` takes both together: a miss is one in both, and what is under way goes on behind L1. A write or a delete is
+    told to the other processes; until they hear of it they may serve what they hold, and where a message is lost, until
+    `l1_ttl` is over.
 
     >>> import asyncio, fakeredis
     >>> cache = Layered(fakeredis.FakeAsyncRedis(), ttl=60, l1_ttl=1, invalidation="none")
@@ -142,11 +158,12 @@ class Layered(Cache):
         self.l1.cap = l1_cap
         self.l2 = SecondLayer(redis, **second, clock=clock, rng=rng, observe=observe)
         self._writes = Flights()
-        self._errors = 0
         self._invalidations: Invalidations | None = None
         if invalidation != "none":
+            channel = f"{namespace}:invalidations"
+            failed = partial(self.l2.failed, channel)
             self._invalidations = _CHANNELS[invalidation](
-                redis, f"{namespace}:invalidations", heard=self.l1.forget, lost=self.l1.clear, failed=self._failed
+                redis, channel, heard=self.l1.forget, lost=self.l1.clear, failed=failed
             )
 
     async def get_or_set(self, key: str, load: Loader, **changes: Any) -> Any:
@@ -154,7 +171,7 @@ class Layered(Cache):
         if self._invalidations is not None and not self._invalidations.listening:
             self._invalidations.start()
             return (await read()).value
-        return await self.l1.get_or_set(key, read)
+        return await self.l1.read(key, read)
 
     async def set(self, key: str, value: Any, **changes: Any) -> None:
         self._options_of_l2(changes)
@@ -171,7 +188,7 @@ class Layered(Cache):
             try:
                 await self._invalidations.tell(key)
             except AWAY as error:
-                self._failed(error)
+                self.l2.failed(key, error)
 
     async def aclose(self) -> None:
         if self._invalidations is not None:
@@ -189,7 +206,7 @@ class Layered(Cache):
             misses=second.misses,
             loads=second.loads,
             joins=first.joins + second.joins,
-            errors=second.errors + self._errors,
+            errors=second.errors,
             in_flight=second.in_flight + len(self._writes),
         )
 
@@ -197,6 +214,3 @@ class Layered(Cache):
         if changes:
             self._options.replace(**changes)  # which refuses what holds for the whole cache
         return self.l2.options_with(changes)
-
-    def _failed(self, error: Exception) -> None:
-        self._errors += 1

@@ -49,8 +49,8 @@ class Found(NamedTuple):
 class LeasedRedis:
     """Values and leases in Redis under a prefix.
 
-    `failed(key, error)` is told what goes wrong, and `orphaned(key, lease)` which exclusive lease may have been made for
-    a caller who has left.
+    `failed(key, error)` is told what goes wrong, and `orphaned(key, lease)` which lease may have been made for a caller
+    who has left.
     """
 
     def __init__(

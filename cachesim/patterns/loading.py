@@ -74,7 +74,8 @@ class LoadingCache(Cache):
         self._joins += 1
         self._tell("join", key)
 
-    def _failed(self, key: str, error: Exception) -> None:
+    def failed(self, key: str, error: Exception) -> None:
+        """A load, or a command to the cache's server, has failed."""
         self._errors += 1
         self._tell("error", key, error=error)
 
@@ -132,7 +133,7 @@ class LoadingCache(Cache):
 
     def _load_failed(self, keys: Sequence[str], error: Exception) -> None:
         for key in keys:
-            self._failed(key, error)
+            self.failed(key, error)
 
 
 async def _within(limit: float, what: str, load: Loader) -> Any:

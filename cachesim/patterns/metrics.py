@@ -54,9 +54,9 @@ class Metrics:
     | `cache_load_duration_seconds` | histogram of the loads that succeeded, from 1 ms to 60 s |
 
     What adds up: each read is a hit, a miss, a stale serve at once or an early recompute that it waits for; should this
-    fail while the value is still fresh, it is a hit as well. A key that stands twice in a batch is one read. Behind L1,
-    all who join there are one read of L2: the reads that found nothing in either are the misses of L2 and the joins of
-    L1. Loads less the histogram's count are those that failed, were cancelled or are under way.
+    fail while the value is still fresh, it is a hit as well. A key that stands twice in a batch is one read. In two
+    layers, those who join in L1 are together one read of L2: all reads are the hits and joins of L1 and the reads of
+    L2. Loads less the histogram's count are those that failed, were cancelled or are under way.
 
     Needs prometheus_client: raises `ModuleNotFoundError` without it, and `ValueError` where the registry has something
     else of one of these names. It passes over events that it does not count, so one function may call it and others.
@@ -109,7 +109,7 @@ class Metrics:
 
 
 def _find_or_make(kind: type[C], name: str, documentation: str, registry: CollectorRegistry, **options: Any) -> C:
-    """The collector of that name in the registry, which is asked by making it: another thread may do so as well."""
+    """The collector of that name in the registry; found if it cannot be made, as another thread may be faster."""
     try:
         return kind(name, documentation, _LABELS, registry=registry, **options)
     except ValueError:

@@ -67,7 +67,7 @@ class RedisCache(LoadingCache):
     ) -> None:
         super().__init__(clock=clock, rng=rng, observe=observe, **options)
         prefix = f"{self._options.namespace}:v1:"
-        self._redis = LeasedRedis(redis, prefix=prefix, clock=clock, failed=self._failed, orphaned=self._release)
+        self._redis = LeasedRedis(redis, prefix=prefix, clock=clock, failed=self.failed, orphaned=self._release)
 
     @abstractmethod
     async def _read(self, key: str, load: Loader, options: Any) -> Envelope:
@@ -210,7 +210,7 @@ class RedisCache(LoadingCache):
         if ticket.lease is None or not ticket.valid:
             return envelope
         stored = await self._flights.land(ticket, partial(self._keep, data, kept))
-        return envelope if stored else envelope._replace(fresh_until=self._clock())  # what overtook it is newer
+        return envelope if stored else envelope._replace(fresh_until=None)  # something newer has overtaken it
 
     async def _keep(self, data: bytes, kept: float, ticket: Ticket) -> bool:
         assert ticket.lease is not None

@@ -35,7 +35,7 @@ from cachesim.world.latency import Constant, Latency
 from cachesim.world.loop import SimLoop
 from cachesim.world.pending import Pending
 from cachesim.world.recorder import Recorder
-from cachesim.world.scripts import TWINS, Strings, Twin
+from cachesim.world.scripts import TWINS, Twin
 
 __all__ = ["Redis", "RoundTrip", "SimRedis", "SimServer"]
 
@@ -172,11 +172,11 @@ class _DelayedSocket(AsyncFakeSocket):
         self._deliver(self._answer, msg, self._half if reply else next(self._world.trips) / 2)
 
     def eval(self, script: bytes, numkeys: int, *keys_and_args: bytes) -> Any:
-        keys, twin = TWINS.get(script.decode(errors="replace"), (-1, None))
-        if twin is None or keys != numkeys:
+        twin = TWINS.get(script.decode(errors="replace"))
+        if twin is None:
             return super().eval(script, numkeys, *keys_and_args)
         try:
-            return twin(Strings(self._db, self._db.time), keys_and_args)
+            return twin(self._db, self._db.time, *keys_and_args)
         except redis.ResponseError as error:
             raise SimpleError(str(error)) from None
 
@@ -283,16 +283,16 @@ class SimRedis(FakeAsyncRedisMixin, redis.asyncio.Redis):  # type: ignore[misc] 
         data = bytes(self._encode(value))
         return await RoundTrip(self._server, self._set_now, (name.encode(), data, options.get("px")))
 
-    async def eval(self, script: str, numkeys: int, *keys_and_args: Any) -> Any:
+    def eval(self, script: str, numkeys: int, *keys_and_args: Any) -> Any:
         """`EVAL`; a script of the patterns runs as its twin on the fake server's database."""
-        keys, twin = TWINS.get(script, (-1, None))
-        if twin is None or keys != numkeys or not self._short or self._server.config:
-            return await super().eval(script, numkeys, *keys_and_args)
-        return await RoundTrip(self._server, self._twin_now, (twin, keys_and_args))
+        twin = TWINS.get(script)
+        if twin is None or not self._short or self._server.config:
+            return super().eval(script, numkeys, *keys_and_args)
+        return RoundTrip(self._server, self._twin_now, (twin, keys_and_args))
 
     def _twin_now(self, argument: tuple[Twin, tuple[Any, ...]]) -> Any:
         twin, arguments = argument
-        reply = twin(Strings(self._database, self._loop.env._now), arguments)
+        reply = twin(self._database, self._loop.env._now, *arguments)
         if not self._decodes:
             return reply
         if isinstance(reply, list):

@@ -1,11 +1,12 @@
 """The Lua scripts of the patterns as Python over the fake server's database: the same steps, without an interpreter.
 
-`tests/world/test_scripts.py` holds each against its Lua, on the fake server and on a real one.
+Each twin takes the database, the time (s), and the script's keys and arguments, as text or bytes.
+`tests/world/test_scripts.py` holds it against its Lua, on the fake server and on a real one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import redis
@@ -13,127 +14,116 @@ from fakeredis._core._database import Database, Item
 
 from cachesim.patterns.scripts import LOOK, PUT, PUT_IF_NEWER, RELEASE, RENEW, STORE
 
-__all__ = ["TWINS", "Strings", "Twin"]
+__all__ = ["TWINS", "Twin"]
+
+Twin = Callable[..., Any]
+
+
+def look(database: Database, now: float, value: Any, lease: Any, new: Any, ms: Any, mode: Any, awaited: Any) -> Any:
+    found = _get(database, now, value)
+    if found is not None and mode in ("", b""):
+        return found
+    held = _get(database, now, lease)
+    if found is not None and mode in ("peek", b"peek"):
+        return [found, held]
+    if held is None or (held[:1] == b"!" and held != b"!" + _bytes(awaited)):
+        held = _bytes(new)
+        _set(database, now, lease, held, ms)
+    elif held[:1] in (b"s", b"v"):
+        _prolong(database, now, lease, ms)
+    return [found, held]
+
+
+def store(database: Database, now: float, value: Any, lease: Any, held: Any, data: Any, ms: Any) -> int:
+    if _get(database, now, lease) != _bytes(held):
+        return 0
+    _set(database, now, value, data, ms)
+    if _bytes(held)[:1] == b"x":
+        _delete(database, lease)
+    return 1
+
+
+def put(database: Database, now: float, value: Any, lease: Any, data: Any, ms: Any) -> int:
+    _set(database, now, value, data, ms)
+    _delete(database, lease)
+    return 1
+
+
+def put_if_newer(database: Database, now: float, value: Any, lease: Any, data: Any, ms: Any, version: Any) -> int:
+    held = _get(database, now, lease)
+    if held is not None and held[:1] == b"v" and int(held[1:]) > int(version):
+        return 0
+    _set(database, now, value, data, ms)
+    _set(database, now, lease, b"v" + _bytes(version), ms)
+    return 1
+
+
+def renew(database: Database, now: float, lease: Any, held: Any, ms: Any) -> int:
+    if _get(database, now, lease) != _bytes(held):
+        return 0
+    _prolong(database, now, lease, ms)
+    return 1
+
+
+def release(database: Database, now: float, lease: Any, held: Any, note: Any, ms: Any) -> int:
+    if _get(database, now, lease) != _bytes(held):
+        return 0
+    if _bytes(note) == b"":
+        _delete(database, lease)
+    else:
+        _set(database, now, lease, note, ms)
+    return 1
+
+
+TWINS: dict[str, Twin] = {
+    LOOK: look,
+    STORE: store,
+    PUT: put,
+    PUT_IF_NEWER: put_if_newer,
+    RENEW: renew,
+    RELEASE: release,
+}
+"""The twin of each script."""
 
 
 def _bytes(part: Any) -> bytes:
     return part if type(part) is bytes else str(part).encode()
 
 
-class Strings:
-    """The strings of a database at time `now` (s): what the scripts call."""
-
-    def __init__(self, database: Database, now: float) -> None:
-        self._database, self._now = database, now
-
-    def get(self, key: Any) -> bytes | None:
-        item = self._database._dict.get(_bytes(key))
-        if item is None or (item.expireat is not None and item.expireat < self._now):
-            return None
-        if type(item.value) is not bytes:
-            raise redis.ResponseError("WRONGTYPE Operation against a key holding the wrong kind of value")
-        return item.value
-
-    def set(self, key: Any, value: Any, milliseconds: Any) -> None:
-        item: Any = Item(_bytes(value))
-        item.expireat = self._now + int(milliseconds) / 1000.0
-        key = _bytes(key)
-        self._database[key] = item
-        self._changed(key)
-
-    def delete(self, key: Any) -> None:
-        key = _bytes(key)
-        if key in self._database._dict:
-            del self._database[key]
-            self._changed(key)
-
-    def prolong(self, key: Any, milliseconds: Any) -> None:
-        """To at least so many milliseconds from now."""
-        key, expireat = _bytes(key), self._now + int(milliseconds) / 1000.0
-        item = self._database._dict[key]
-        if item.expireat is None or item.expireat < expireat:
-            item.expireat = expireat
-            self._database.schedule_expiry(key, expireat)
-            self._changed(key)
-
-    def _changed(self, key: bytes) -> None:
-        database = self._database
-        if database._watches or database._change_callbacks:
-            database.notify_watch(key)
+def _get(database: Database, now: float, key: Any) -> bytes | None:
+    item = database._dict.get(_bytes(key))
+    if item is None or (item.expireat is not None and item.expireat < now):
+        return None
+    if type(item.value) is not bytes:
+        raise redis.ResponseError("WRONGTYPE Operation against a key holding the wrong kind of value")
+    return item.value
 
 
-Twin = Callable[[Strings, Sequence[Any]], Any]
+def _set(database: Database, now: float, key: Any, data: Any, ms: Any) -> None:
+    item: Any = Item(_bytes(data))
+    item.expireat = now + int(ms) / 1000.0
+    key = _bytes(key)
+    database[key] = item
+    _changed(database, key)
 
 
-def look(strings: Strings, arguments: Sequence[Any]) -> Any:
-    value_key, lease_key, new, milliseconds, mode, awaited = arguments
-    value = strings.get(value_key)
-    if value is not None and mode in ("", b""):
-        return value
-    lease = strings.get(lease_key)
-    if value is not None and mode in ("peek", b"peek"):
-        return [value, lease]
-    if lease is None or (lease[:1] == b"!" and lease != b"!" + _bytes(awaited)):
-        lease = _bytes(new)
-        strings.set(lease_key, lease, milliseconds)
-    elif lease[:1] in (b"s", b"v"):
-        strings.prolong(lease_key, milliseconds)
-    return [value, lease]
+def _delete(database: Database, key: Any) -> None:
+    key = _bytes(key)
+    if key in database._dict:
+        del database[key]
+        _changed(database, key)
 
 
-def store(strings: Strings, arguments: Sequence[Any]) -> int:
-    value_key, lease_key, lease, value, milliseconds = arguments
-    lease = _bytes(lease)
-    if strings.get(lease_key) != lease:
-        return 0
-    strings.set(value_key, value, milliseconds)
-    if lease[:1] == b"x":
-        strings.delete(lease_key)
-    return 1
+def _prolong(database: Database, now: float, key: Any, ms: Any) -> None:
+    """To at least so many milliseconds from now."""
+    key, expireat = _bytes(key), now + int(ms) / 1000.0
+    item = database._dict[key]
+    if item.expireat is None or item.expireat < expireat:
+        item.expireat = expireat
+        database.schedule_expiry(key, expireat)
+        _changed(database, key)
 
 
-def put(strings: Strings, arguments: Sequence[Any]) -> int:
-    value_key, lease_key, value, milliseconds = arguments
-    strings.set(value_key, value, milliseconds)
-    strings.delete(lease_key)
-    return 1
-
-
-def put_if_newer(strings: Strings, arguments: Sequence[Any]) -> int:
-    value_key, lease_key, value, milliseconds, version = arguments
-    lease = strings.get(lease_key)
-    if lease is not None and lease[:1] == b"v" and int(lease[1:]) > int(version):
-        return 0
-    strings.set(value_key, value, milliseconds)
-    strings.set(lease_key, b"v" + _bytes(version), milliseconds)
-    return 1
-
-
-def renew(strings: Strings, arguments: Sequence[Any]) -> int:
-    lease_key, lease, milliseconds = arguments
-    if strings.get(lease_key) != _bytes(lease):
-        return 0
-    strings.prolong(lease_key, milliseconds)
-    return 1
-
-
-def release(strings: Strings, arguments: Sequence[Any]) -> int:
-    lease_key, lease, note, milliseconds = arguments
-    if strings.get(lease_key) != _bytes(lease):
-        return 0
-    if _bytes(note) == b"":
-        strings.delete(lease_key)
-    else:
-        strings.set(lease_key, note, milliseconds)
-    return 1
-
-
-TWINS: dict[str, tuple[int, Twin]] = {
-    LOOK: (2, look),
-    STORE: (2, store),
-    PUT: (2, put),
-    PUT_IF_NEWER: (2, put_if_newer),
-    RENEW: (1, renew),
-    RELEASE: (1, release),
-}
-"""For each script, how many keys it takes, and its twin, which takes keys and arguments in one row."""
+def _changed(database: Database, key: bytes) -> None:
+    if database._watches or database._change_callbacks:
+        database.notify_watch(key)

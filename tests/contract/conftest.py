@@ -6,7 +6,8 @@ from inspect import iscoroutinefunction
 
 import pytest
 
-from tests.contract.place import KINDS, OVER_REDIS, Fake, Place, Real, Simulated, WithoutRedis
+from cachesim.patterns import leased, redis_cache
+from tests.contract.place import KINDS, MINUTES, OVER_REDIS, Fake, Place, Real, Simulated, WithoutRedis
 from tests.live.conftest import redis_server, redis_url
 from tests.patterns.kit import Origin
 
@@ -67,6 +68,18 @@ def origin():
     origin = Origin()
     origin.seconds = 0.0
     return origin
+
+
+@pytest.fixture(autouse=True)
+def lease(monkeypatch):
+    """Leases last for minutes, so that no test passes because one ran out; `lease(seconds)` makes them shorter."""
+
+    def last(seconds):
+        for module in (leased, redis_cache):
+            monkeypatch.setattr(module, "LEASE", seconds)
+
+    last(MINUTES)
+    return last
 
 
 @pytest.fixture

@@ -27,7 +27,7 @@ from cachesim.patterns import (
     WriteThrough,
 )
 from cachesim.world.redis import SimRedis, _DelayedConnection
-from tests.patterns.kit import BatchOfOne, StillFresh, Table, World
+from tests.patterns.kit import BatchOfOne, Origin, StillFresh, Table, World, start
 
 OVER_REDIS = (
     *("cache-aside", "cache-aside, cluster", "write-through", "early-recompute", "stale-while-revalidate"),
@@ -36,6 +36,8 @@ OVER_REDIS = (
 KINDS = ("in-process", *OVER_REDIS, "layered")
 MINUTES = 600.0
 """Seconds that a value lasts unless a test is about its expiry: longer than any test, however loaded the machine."""
+PATIENCE = 20.0
+"""Seconds after which a test has failed that waits for what does not come; how soon it comes decides nothing."""
 _CLOSED_PORT = 1
 
 
@@ -150,7 +152,8 @@ class Place(ABC):
 
     async def _run(self, test: Coroutine[Any, Any, None]) -> None:
         try:
-            await test
+            async with asyncio.timeout(PATIENCE):
+                await test
             for cache in self.lines:
                 await cache.aclose()
                 await until(lambda cache=cache: cache.stats.in_flight == 0)  # promise 5
@@ -274,15 +277,23 @@ def _hang_up(socket: Any) -> None:
     socket.kill()
 
 
-async def until(condition: Callable[[], bool], seconds: float = 20.0) -> None:
-    """Wait for what is bound to happen; how soon is no matter, but `TimeoutError` is raised if it never does."""
-    async with asyncio.timeout(seconds):
-        while not condition():
-            await asyncio.sleep(0.005)
+async def crowd(cache: Cache, origin: Origin, n: int = 10) -> list[asyncio.Future[Any]]:
+    """Callers who wait for one load, held at the gate: the first has begun it, the others have joined."""
+    calls, joins = origin.calls, cache.stats.joins
+    leader = start(cache.get_or_set("k", origin.load))
+    await until(lambda: origin.calls == calls + 1)
+    followers = [start(cache.get_or_set("k", origin.load)) for _ in range(n - 1)]
+    await until(lambda: cache.stats.joins == joins + n - 1)
+    return [leader, *followers]
 
 
-async def until_read(read: Callable[[], Awaitable[Any]], expected: Any, seconds: float = 20.0) -> None:
-    """The same for a read that is repeated until it returns what is expected."""
-    async with asyncio.timeout(seconds):
-        while await read() != expected:
-            await asyncio.sleep(0.005)
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait for what is bound to happen."""
+    while not condition():
+        await asyncio.sleep(0.005)
+
+
+async def until_read(read: Callable[[], Awaitable[Any]], expected: Any) -> None:
+    """Read again and again until that returns what is expected."""
+    while await read() != expected:
+        await asyncio.sleep(0.005)

@@ -12,12 +12,13 @@ from cachesim.patterns import LoadTimeout
 from tests.patterns.kit import ROUND_TRIP, OriginError, cancel, outcome, start
 
 FRESH_FOR, STALE_FOR = 10, 20
+OPTIONS = {"ttl": FRESH_FOR, "stale_for": STALE_FOR}
 
 
 @pytest.fixture
 def make(world):
     """A cache whose values are fresh for 10 s and then stale for 20 s."""
-    return partial(world.make, "stale-while-revalidate", ttl=FRESH_FOR, stale_for=STALE_FOR)
+    return partial(world.make, "stale-while-revalidate", **OPTIONS)
 
 
 def now():

@@ -31,12 +31,12 @@ def lifetime_left(found: Episodes, ttl: float) -> Sample:
 
 
 PAPER = [  # rate, load time, beta, cycles
-    (10, 0.1, 1, 3000),
+    (10, 0.1, 1, 2500),
     (10, 0.5, 1, 1000),
-    (100, 0.5, 0.5, 300),
-    (100, 0.5, 1, 250),
-    (100, 0.5, 1.5, 180),
-    (100, 0.5, 2, 130),
+    (100, 0.5, 0.5, 200),
+    (100, 0.5, 1, 150),
+    (100, 0.5, 1.5, 110),
+    (100, 0.5, 2, 80),
 ]
 
 
@@ -58,7 +58,7 @@ def test_in_the_foreground_without_single_flight_it_is_the_paper_s(
 def test_the_refresh_cycle_of_a_minute_is_58_and_a_half_seconds() -> None:
     """58.4864 s, where without protection it is 61; standard error .13 s."""
     cache = cs.Pattern("early-recompute", ttl=60, single_flight="none")
-    found = episodes(cs.simulate(one_key(cache, rate=100, latency=0.5, duration=1600)).loads).first(26)
+    found = episodes(cs.simulate(one_key(cache, rate=100, latency=0.5, duration=1350)).loads).first(22)
     assert_mean(found.cycles[1:], theory.early_recompute_cycle(100, 0.5, 60))
 
 
@@ -70,7 +70,7 @@ def test_nobody_is_early_as_often_as_the_closed_form_says(beta: float) -> None:
     assert_mean((left < 0).astype(float), theory.no_early_recompute_probability(10, 0.1, beta=beta))
 
 
-@pytest.mark.parametrize(("single_flight", "nodes"), [("process", 1), ("cluster", 1), ("cluster", 3)])
+@pytest.mark.parametrize(("single_flight", "nodes"), [("process", 1), ("cluster", 3)])
 @pytest.mark.parametrize("background", [False, True])
 def test_with_single_flight_one_recomputes_and_is_as_early(single_flight: str, nodes: int, background: bool) -> None:
     """The first draw is the same, so E[G] is; the cycle is T + D - E[G]. Standard errors about .07 s each.
@@ -79,10 +79,10 @@ def test_with_single_flight_one_recomputes_and_is_as_early(single_flight: str, n
     been recomputed has probability e^-m, m = 18.
     """
     scenario = recomputing(
-        rate=100, load_time=0.5, beta=1, cycles=85, single_flight=single_flight, background=background
+        rate=100, load_time=0.5, beta=1, cycles=60, single_flight=single_flight, background=background
     )
     run = cs.simulate(scenario.replace(nodes=nodes))
-    found = episodes(run.loads).first(85)
+    found = episodes(run.loads).first(60)
     given_up = theory.early_recompute_time_given_up(100, 0.5)
     assert_mean(lifetime_left(found, ttl=5), given_up, "time given up")
     assert_mean(found.cycles[1:], 5 + 0.5 - given_up, "cycle")
@@ -96,9 +96,9 @@ def test_with_single_flight_one_recomputes_and_is_as_early(single_flight: str, n
 @pytest.mark.parametrize("background", [False, True])
 def test_over_round_trips_still_one_recomputes_in_the_cluster(background: bool) -> None:
     scenario = recomputing(
-        rate=100, load_time=0.5, beta=1, cycles=60, single_flight="cluster", background=background
+        rate=100, load_time=0.5, beta=1, cycles=40, single_flight="cluster", background=background
     ).replace(nodes=4, **{"redis.round_trip": cs.latency.Exponential(0.005)})
     metrics = cs.simulate(scenario).metrics
     assert metrics["largest_stampede"] == 1
-    assert metrics["loads_early"] == metrics["loads"] - 1 > 50
+    assert metrics["loads_early"] == metrics["loads"] - 1 > 35
     assert metrics["early_ratio"] == (0 if background else metrics["loads_early"] / metrics["reads"])

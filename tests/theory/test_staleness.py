@@ -13,7 +13,7 @@ from tests.theory.agreement import assert_mean, one_key
 @pytest.mark.parametrize("pattern", ["in-process", "cache-aside"])
 def test_hits_are_stale_as_often_as_the_closed_form_says(pattern: str) -> None:
     """.213061 where writes pass the cache by; standard error .006."""
-    scenario = one_key(cs.Pattern(pattern, ttl=5), rate=2, latency=0.0, duration=1000, **{"writes.behind": 0.1})
+    scenario = one_key(cs.Pattern(pattern, ttl=5), rate=1, latency=0.0, duration=2000, **{"writes.behind": 0.1})
     runs = cs.replicate(scenario, n=20).frame
     assert_mean((runs.stale_reads / runs.hits).to_numpy(dtype=np.float64), theory.stale_hit_ratio(0.1, 5))
 
@@ -51,7 +51,7 @@ BOUNDS: dict[str, tuple[cs.Pattern, float]] = {
 def test_staleness_never_exceeds_lifetime_and_load_time_and_comes_near(pattern: str, round_trip: float) -> None:
     """Writes pass the cache by. The SET is executed half a round trip after the load."""
     cache, lifetime = BOUNDS[pattern]
-    scenario = one_key(cache, rate=3, latency=LOAD_TIME, nodes=2, duration=3000)
+    scenario = one_key(cache, rate=3, latency=LOAD_TIME, nodes=2, duration=2000)
     run = cs.simulate(scenario.replace(**{"writes.behind": 0.3, "redis.round_trip": round_trip}), record="summary")
     bound = theory.staleness_bound(lifetime, LOAD_TIME + round_trip / 2)
     assert 0.7 * bound < run.metrics["staleness_max"] <= bound
@@ -60,10 +60,13 @@ def test_staleness_never_exceeds_lifetime_and_load_time_and_comes_near(pattern: 
 @pytest.mark.parametrize("load_time", [0.0, 0.1])
 @pytest.mark.parametrize("nodes", [2, 5])
 def test_with_messages_staleness_never_exceeds_their_delay(nodes: int, load_time: float) -> None:
-    """Two round trips from the commit to the last L1: the delete and its reply, the message to the server and on."""
+    """Three round trips from the commit to the last L1, mostly two: the delete, then the message to the server and on.
+
+    The delete waits for a store that its own process began just before; that finds itself overtaken, and deletes too.
+    """
     round_trip = 0.05
     cache = cs.Pattern("layered", ttl=60, l1_ttl=30, invalidation="pubsub")
     scenario = one_key(cache, rate=50, latency=load_time, nodes=nodes, duration=400, writes=0.02)
     run = cs.simulate(scenario.replace(**{"redis.round_trip": round_trip}))
-    assert 0.9 * 2 * round_trip < run.metrics["staleness_max"] <= 2 * round_trip + 1e-9
+    assert 1.9 * round_trip < run.metrics["staleness_max"] <= 3 * round_trip
     assert run.metrics["hit_ratio_l1"] > 0.3

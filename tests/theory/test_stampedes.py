@@ -34,8 +34,8 @@ def test_stampede_of_one_hot_key_is_1_plus_lambda_d() -> None:
 
 
 def test_stampede_of_constant_loads_has_mean_51_variance_50_and_its_cycle() -> None:
-    """Standard errors of 400 stampedes: size .35, variance 3.6, cycle about .0007 s of 2 s."""
-    found = stampedes(rate=100, latency=0.5, ttl=1, n=400)
+    """Standard errors of 300 stampedes: size .4, variance about 4, cycle .0008 s of 2 s."""
+    found = stampedes(rate=100, latency=0.5, ttl=1, n=300)
     assert_mean(found.sizes, 51, "size")
     assert_mean((found.sizes - 51) ** 2, theory.stampede_variance(100, 0.5), "variance")
     assert_mean(found.cycles, theory.unprotected_cycle(100, 0.5, 1), "cycle")
@@ -44,7 +44,7 @@ def test_stampede_of_constant_loads_has_mean_51_variance_50_and_its_cycle() -> N
 def test_stampede_of_erlang_loads_is_the_integral() -> None:
     """15.561685 loads; standard error about .5."""
     expected = theory.stampede_size_of(100, stats.gamma(2, scale=0.25).cdf)
-    assert_mean(stampedes(rate=100, latency=cs.latency.Erlang(0.5, k=2), ttl=4, n=250).sizes, expected)
+    assert_mean(stampedes(rate=100, latency=cs.latency.Erlang(0.5, k=2), ttl=4, n=200).sizes, expected)
 
 
 def test_stampede_of_lognormal_loads_is_the_integral() -> None:
@@ -52,10 +52,10 @@ def test_stampede_of_lognormal_loads_is_the_integral() -> None:
     variance = log1p(0.5**2)
     lognormal = stats.lognorm(sqrt(variance), scale=0.5 * np.exp(-variance / 2))
     expected = theory.stampede_size_of(100, lognormal.cdf)
-    assert_mean(stampedes(rate=100, latency=cs.latency.LogNormal(0.5, cv=0.5), ttl=4, n=200).sizes, expected)
+    assert_mean(stampedes(rate=100, latency=cs.latency.LogNormal(0.5, cv=0.5), ttl=4, n=150).sizes, expected)
 
 
-@pytest.mark.parametrize(("rate", "n"), [(1, 1000), (10, 600), (100, 150)])
+@pytest.mark.parametrize(("rate", "n"), [(1, 1000), (10, 600), (100, 120)])
 def test_stampede_of_exponential_loads_is_the_series(rate: float, n: int) -> None:
     """a = .5, 5 and 50; standard errors about .02, .08 and .4."""
     found = stampedes(rate=rate, latency=cs.latency.Exponential(0.5), ttl=6, n=n)
@@ -107,9 +107,9 @@ def test_keys_that_expire_together_load_1200_times_without_protection(tmp_path: 
 
 
 def test_keys_that_expire_together_have_181_loads_in_flight_with_single_flight(tmp_path: Path) -> None:
-    """Just before the first of them ends; standard error 3.1 of 181.27."""
+    """Just before the first of them ends; standard error 3.9 of 181.27."""
     options: Any = {"rate": 2, "ttl": 20, "jitter": 0, "single_flight": "process", "length": 0.2}
-    runs = [wave(tmp_path, seed=seed, **options) for seed in seeds_of(2, 15)]
+    runs = [wave(tmp_path, seed=seed, **options) for seed in seeds_of(2, 10)]
     counts = np.array([float(in_flight(run, run.warmup + LOAD_TIME)) for run in runs])
     assert_mean(counts, theory.group_loads_in_flight(KEYS, 2, LOAD_TIME))
     assert {run.metrics["largest_stampede"] for run in runs} == {1}
@@ -179,7 +179,7 @@ CLUSTER: dict[str, dict[str, Any]] = {
 def test_single_flight_in_the_cluster_loads_exactly_once_per_expiry(nodes: int, world: str) -> None:
     """Nor does a second load follow the first: the next one starts when the lifetime of its value is over."""
     cache = cs.Pattern("cache-aside", ttl=5, single_flight="cluster")
-    scenario = one_key(cache, rate=60, latency=0.5, nodes=nodes, duration=100).replace(**CLUSTER[world])
+    scenario = one_key(cache, rate=30, latency=0.5, nodes=nodes, duration=100).replace(**CLUSTER[world])
     run = cs.simulate(scenario)
     assert run.metrics["largest_stampede"] == 1
     assert run.metrics["errors"] == 0
