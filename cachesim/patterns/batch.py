@@ -126,8 +126,13 @@ class Batch(RedisCache):
 
     async def _fetch_many(self, load: LoadMany, options: Any, tickets: Sequence[Ticket]) -> Mapping[str, Envelope]:
         keys = [ticket.key for ticket in tickets]
-        with self._renewed(tickets):
+        for ticket in tickets:
+            self._renewal.hold(ticket)
+        try:
             rows, seconds = await self._ask(keys, partial(load, keys), options)
+        finally:
+            for ticket in tickets:
+                self._renewal.drop(ticket)
         kept = {key: self._envelope(rows.get(key), options, seconds) for key in keys}
         sealed = {key: seal(*envelope) for key, (envelope, _) in kept.items()}
         valid = [ticket for ticket in tickets if ticket.valid and ticket.lease is not None]

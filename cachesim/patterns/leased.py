@@ -10,7 +10,6 @@ import asyncio
 import logging
 import secrets
 from collections.abc import Awaitable, Callable, Sequence
-from itertools import count
 from typing import Any, Literal, NamedTuple
 
 import redis.asyncio
@@ -29,6 +28,7 @@ _LONGEST = 10**15  # ms, some 30,000 years: what Redis refuses is longer
 
 LEASE = 10.0
 """Seconds that a lease lasts. It is renewed while its load goes on: so long is a process waited for that has died."""
+_LEASE_MS = int(LEASE * 1000)
 
 Mode = Literal["", "peek", "claim"]
 
@@ -64,8 +64,9 @@ class LeasedRedis:
     ) -> None:
         self._redis, self._prefix, self._failed, self._orphaned = redis, prefix, failed, orphaned
         self._breaker = Breaker(clock)
-        self._owner = secrets.token_hex(8)  # who it is, no matter of chance: two caches with one seed must differ
-        self._numbers = count()
+        owner = secrets.token_hex(8)  # who it is, no matter of chance: two caches with one seed must differ
+        self._exclusive, self._shared = "x" + owner, "s" + owner
+        self._number = 0
         self._malformed_logged = False
 
     # Looking
@@ -78,14 +79,16 @@ class LeasedRedis:
             return Found()
         request = self._look(key, mode, exclusive, awaited)
         try:
-            found = self._found(key, request, await self._redis.eval(*request), since)
+            reply = await self._redis.eval(*request)
+            found = self._found(key, request, reply, since)
         except (ResponseError, UnicodeDecodeError) as error:
             return await self._look_failed(key, mode, exclusive, error, since)
         except AWAY as error:
             self._went_away(key, error)
             return Found()
         except asyncio.CancelledError:
-            self._orphaned(key, request[4])
+            if exclusive:
+                self._orphaned(key, request[4])
             raise
         self._breaker.worked()
         return found or await self._look_anew(key, exclusive, since)
@@ -108,19 +111,23 @@ class LeasedRedis:
 
     def _look(self, key: str, mode: Mode, exclusive: bool, awaited: str) -> tuple[Any, ...]:
         name = self._prefix + key
-        lease = f"{'x' if exclusive else 's'}{self._owner}{next(self._numbers)}"
-        return LOOK, 2, name, lease_name(name), lease, int(LEASE * 1000), mode, awaited
+        self._number += 1
+        lease = f"{self._exclusive if exclusive else self._shared}{self._number}"
+        return LOOK, 2, name, lease_name(name), lease, _LEASE_MS, mode, awaited
 
     def _found(self, key: str, request: tuple[Any, ...], reply: Any, since: int) -> Found | None:
         """What a reply says; None for a malformed value that came without a lease to replace it under."""
-        data, lease = reply if isinstance(reply, list) else (reply, None)
-        envelope = None if data is None else open_envelope(data)
-        if data is not None and envelope is None:
+        if isinstance(reply, bytes | str):
+            if (envelope := open_envelope(reply)) is not None:
+                return Found(envelope)
             self._malformed(key, None)
-            if lease is None:
-                return None
-        if lease is None:
-            return Found(envelope, since=since)
+            return None
+        data, lease = reply
+        envelope = None
+        if data is not None and (envelope := open_envelope(data)) is None:
+            self._malformed(key, None)
+        if lease is None:  # no more than a peek
+            return Found(envelope)
         lease = lease if isinstance(lease, str) else lease.decode(errors="replace")
         return Found(envelope, lease, lease == request[4] or lease[:1] in ("s", "v"), since)
 
@@ -146,7 +153,7 @@ class LeasedRedis:
 
     def owns(self, lease: str) -> bool:
         """Whether it is an exclusive lease that this cache has made."""
-        return lease.startswith("x" + self._owner)
+        return lease.startswith(self._exclusive)
 
     # Storing. `put` and `drop` ask Redis whatever the breaker says: what they replace would be served when it is back.
 
@@ -180,11 +187,11 @@ class LeasedRedis:
 
     async def renew(self, key: str, lease: str) -> None:
         """Prolong a lease that is still there."""
-        await self._run(key, RENEW, lease, int(LEASE * 1000))
+        await self._run(key, RENEW, lease, _LEASE_MS)
 
     async def release(self, key: str, lease: str, *, failed: bool) -> None:
         """Give an exclusive lease up; that its load has `failed` is left for those who wait for it."""
-        await self._run(key, RELEASE, lease, "!" + lease if failed else "", int(LEASE * 1000))
+        await self._run(key, RELEASE, lease, "!" + lease if failed else "", _LEASE_MS)
 
     # Redis, which may be away
 
@@ -193,8 +200,8 @@ class LeasedRedis:
         names = (lease_name(name),) if script in (RENEW, RELEASE) else (name, lease_name(name))
         return script, len(names), *names, *arguments
 
-    async def _run(self, key: str, script: str, *arguments: Any) -> Any:
-        return await self._answer(key, self._redis.eval(*self._request(key, script, *arguments)))
+    def _run(self, key: str, script: str, *arguments: Any) -> Awaitable[Any]:
+        return self._answer(key, self._redis.eval(*self._request(key, script, *arguments)))
 
     async def _answer(self, key: str, command: Awaitable[Any]) -> Any:
         """What Redis says; None if it does not answer, or with an error."""

@@ -8,8 +8,7 @@ from __future__ import annotations
 import asyncio
 import random
 from abc import abstractmethod
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, ClassVar, Literal, TypeGuard
 
@@ -67,6 +66,7 @@ class RedisCache(LoadingCache):
     ) -> None:
         super().__init__(clock=clock, rng=rng, observe=observe, **options)
         prefix = f"{self._options.namespace}:v1:"
+        self._renewal = Renewal(LEASE / 3, self._renew)
         self._redis = LeasedRedis(redis, prefix=prefix, clock=clock, failed=self.failed, orphaned=self._release)
 
     @abstractmethod
@@ -176,29 +176,20 @@ class RedisCache(LoadingCache):
     # Loading at all
 
     async def _fetch(self, load: Loader, options: Any, ticket: Ticket) -> Any:
-        with self._renewed((ticket,)):
-            return await super()._fetch(load, options, ticket)
-
-    @contextmanager
-    def _renewed(self, tickets: Sequence[Ticket]) -> Iterator[None]:
-        """Keep the leases alive during a load, and give them up if that fails."""
-        renewal = Renewal(LEASE / 3, partial(self._renew, tickets))
+        """Ask the origin and keep what it says; renew the lease meanwhile, and give it up if that fails."""
+        self._renewal.hold(ticket)
         try:
-            yield
+            value, seconds = await self._ask((ticket.key,), load, options)
+            return await self._store(value, options, ticket, seconds)
         except (Exception, asyncio.CancelledError) as error:
-            for ticket in tickets:
-                self._release(ticket.key, ticket.lease, failed=isinstance(error, Exception))
+            self._release(ticket.key, ticket.lease, failed=isinstance(error, Exception))
             raise
         finally:
-            renewal.stop()
+            self._renewal.drop(ticket)
 
-    def _renew(self, tickets: Sequence[Ticket]) -> None:
-        for ticket in tickets:
-            if ticket.lease is not None and ticket.valid:
-                self._flights.send(ticket.key, partial(self._renew_now, ticket.lease))
-
-    async def _renew_now(self, lease: str, ticket: Ticket) -> None:
-        await self._redis.renew(ticket.key, lease)
+    def _renew(self, ticket: Ticket) -> None:
+        if (lease := ticket.lease) is not None and ticket.valid:
+            self._flights.send(ticket.key, lambda _: self._redis.renew(ticket.key, lease))
 
     def _release(self, key: str, lease: str | None, *, failed: bool = False) -> None:
         if lease is not None and self._redis.owns(lease):

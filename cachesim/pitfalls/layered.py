@@ -24,7 +24,7 @@ from cachesim.settings import Count, Setting
 
 __all__ = ["Layered"]
 
-_CHANNEL = "invalidations"
+_CHANNEL = "cache:invalidations"
 
 
 class LayeredOptions(TimeToLive):

@@ -292,7 +292,8 @@ class SimRedis(FakeAsyncRedisMixin, redis.asyncio.Redis):  # type: ignore[misc] 
 
     def _twin_now(self, argument: tuple[Twin, tuple[Any, ...]]) -> Any:
         twin, arguments = argument
-        reply = twin(self._database, self._loop.env._now, *arguments)
+        with self._server.lock:  # which those who block on a stream are woken under
+            reply = twin(self._database, self._loop.env._now, *arguments)
         if not self._decodes:
             return reply
         if isinstance(reply, list):

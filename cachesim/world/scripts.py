@@ -87,7 +87,9 @@ TWINS: dict[str, Twin] = {
 
 
 def _bytes(part: Any) -> bytes:
-    return part if type(part) is bytes else str(part).encode()
+    if type(part) is str:
+        return part.encode()
+    return part if type(part) is bytes else b"%d" % part
 
 
 def _get(database: Database, now: float, key: Any) -> bytes | None:

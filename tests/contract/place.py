@@ -227,9 +227,12 @@ class Simulated(_OnFakeredis):
 
     def run(self, test: Coroutine[Any, Any, None]) -> None:
         loop = self._world.loop
-        loop.run_until_complete(self._run(test))
-        assert loop.failures == []
-        loop.close()
+        try:
+            loop.run_until_complete(self._run(test))
+            assert loop.failures == []
+        finally:
+            loop.run_until_complete(_cancel_the_rest())
+            loop.close()
 
 
 class Fake(_OnFakeredis):
@@ -269,6 +272,14 @@ def _over(line: Line, connection: type[Any], client: redis.asyncio.Redis) -> red
     pool.connection_class = connection
     pool.connection_kwargs["line"] = line
     return client
+
+
+async def _cancel_the_rest() -> None:
+    """What `asyncio.run` does at its end, after a test that has failed."""
+    rest = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+    for task in rest:
+        task.cancel()
+    await asyncio.gather(*rest, return_exceptions=True)
 
 
 def _hang_up(socket: Any) -> None:

@@ -46,7 +46,7 @@ def cache(place):
 async def test_many_keys_cost_two_round_trips_and_one_query(place, cache, query, n):
     line = place.lines[cache]
     await cache.get_or_set_many(["connects"], query)
-    before, keys = line.round_trips, [str(number) for number in range(n)]
+    before, keys = line.round_trips, [f"key {number}" for number in range(n)]
     assert await cache.get_or_set_many(keys, query) == [f"row {key}" for key in keys]
     assert line.round_trips - before == 2
     assert query.asked[1:] == [keys]

@@ -32,7 +32,7 @@ from cachesim.patterns import (
 from cachesim.world.latency import Latency
 from cachesim.world.loop import SimLoop
 from cachesim.world.recorder import Recorder
-from cachesim.world.redis import Redis, SimRedis, SimServer
+from cachesim.world.redis import Redis, SimRedis, SimServer, _DelayedConnection
 
 OVER_REDIS = (
     *("cache-aside", "cache-aside, cluster", "write-through", "early-recompute", "stale-while-revalidate", "batch"),
@@ -79,6 +79,22 @@ class Origin:
         return value
 
 
+class Line(_DelayedConnection):
+    """A connection that can break while somebody reads from it, and is then `gone_for` so many seconds."""
+
+    gone_for = 0.0
+
+    async def _connect(self) -> None:
+        await asyncio.sleep(self.gone_for)
+        await super()._connect()
+
+    async def _read_response(self, **options: Any) -> Any:
+        response = await super()._read_response(**options)
+        if isinstance(response, redis.exceptions.ConnectionError):
+            raise response
+        return response
+
+
 class Wire(SimRedis):
     """A client of the simulated Redis that notes its commands, and loses, refuses or holds them back.
 
@@ -90,6 +106,7 @@ class Wire(SimRedis):
 
     def __init__(self, server: SimServer, **options: Any) -> None:
         super().__init__(server, **options)
+        self.connection_pool.connection_class = Line
         self.log: list[str] = []
         self.down: str | None = None
         self.timeout = 1.0
@@ -129,6 +146,13 @@ class Wire(SimRedis):
         """From now on, commands of that name are on the wire until the event is set."""
         self.held[command] = asyncio.Event()
         return self.held[command]
+
+    def cut(self, seconds: float = 0.0) -> None:
+        """Break the connections that are being read from, those that listen, for so many seconds."""
+        for line in self.connection_pool._in_use_connections:
+            if not line._sock.handshaking:
+                line.gone_for = seconds
+                line._sock._answer(redis.exceptions.ConnectionError("connection lost"))
 
     async def plant(self, key: str, data: bytes) -> None:
         """Have bytes in Redis that the pattern has not put there."""
@@ -264,6 +288,7 @@ class World:
             self.loop.run_until_complete(cache.aclose())
             for each in (cache, getattr(cache, "l1", cache)):
                 assert each.stats.in_flight == 0, "promise 5: the tables are empty when nothing is under way"
+        self.loop.run_until_complete(asyncio.sleep(1))  # so long the fake server minds a read of a stream that was left
         assert not asyncio.all_tasks(self.loop)
         assert self.loop.failures == []
         self.loop.close()

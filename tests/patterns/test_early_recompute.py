@@ -68,7 +68,7 @@ async def test_a_read_recomputes_as_often_as_the_closed_form_says(make, origin, 
     ("left", "beta", "seconds"), [(1.0, 1.0, 1.0), (1.0, 0.5, 2.0), (3.0, 1.0, 1.0), (0.1, 2.0, 1.0)]
 )
 async def test_a_draw_decides_by_the_formula_of_the_paper(make, origin, instant, left, beta, seconds):
-    """Our draw u' = 1 - u is in [0, 1): early if -delta beta ln(1 - u') >= the time left, so from 1 - e^-(left / ...) on."""
+    """The paper's u is 1 less what `random` says: early if -delta beta ln(u) is at least the time left."""
     draws, bound = Draws(), 1 - exp(-left / (beta * seconds))
     cache = make(beta=beta, rng=draws, single_flight="none")
     origin.seconds = seconds
@@ -91,14 +91,16 @@ async def test_among_many_reads_one_comes_early_and_nobody_finds_the_value_expir
     assert world.kinds("early") == world.kinds("load")[1:]
 
 
-@pytest.mark.parametrize("beta", [0.0, 1.0, 5.0])
-async def test_no_value_is_served_past_its_expiry(make, origin, beta):
-    """By the paper's formula a value is recomputed at the expiry whatever is drawn; Redis keeps it a while longer."""
-    cache = make(beta=beta, rng=Draws(NEVER))
+@pytest.mark.parametrize("u", [NEVER, ALWAYS])
+async def test_whatever_is_drawn_no_value_is_served_past_its_expiry(make, origin, u):
+    """By the paper's formula every read past the expiry recomputes, though Redis keeps the value a while longer."""
+    draws = Draws(NEVER)
+    cache = make(beta=1.0, rng=draws)
     origin.seconds = 5
     await cache.get_or_set("k", origin.load)
     await asyncio.sleep(TTL - 0.1)
     assert await cache.get_or_set("k", origin.load) == "value 1"
+    draws.u = u
     await asyncio.sleep(0.2)
     assert await cache.get_or_set("k", origin.load) == "value 2"
 

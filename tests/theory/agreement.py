@@ -1,8 +1,8 @@
-"""How a simulation is held against a closed form: within 4 standard errors, over independent runs or independent cycles.
+"""How a simulation is held against a closed form: within 4 standard errors, over independent runs or cycles.
 
-A sample is of independent runs (`cs.replicate`), or of the cycles of one run: where the load time is constant, or no
-load outlives an entry, what happens after an entry is stored owes nothing to what happened before. Taking the first so
-many cycles of a run that is long enough for them leaves no bias of an end.
+A sample is of independent runs (`cs.replicate`), or of the cycles of one run: what happens after the last load of an
+episode has been stored owes nothing to what happened before. The first so many cycles of a run that has more of them
+are a sample without the bias of an end.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def one_key(cache: cs.Pattern, *, rate: float, latency: float | cs.latency.Laten
 
 
 class Episodes(NamedTuple):
-    """The episodes of one key in order: when the first load starts and the last one ends (s), and how many there are."""
+    """The episodes of one key in order: start of the first load and end of the last one (s), number of loads."""
 
     starts: Sample
     ends: Sample

@@ -11,7 +11,7 @@ from tests.theory.agreement import assert_agrees, one_key
 
 @pytest.mark.parametrize(("rate", "servers"), [(2.0, 3), (0.8, 1)])
 def test_database_is_an_m_m_c_queue(rate: float, servers: int) -> None:
-    """Wq = .4444 for M/M/3 at rate 2 and 4 for M/M/1 at rate .8; standard errors about .015 and .25."""
+    """Wq = .4444 for M/M/3 at rate 2 and 4 for M/M/1 at rate .8; standard errors about .015 and .2."""
     scenario = one_key(
         cs.Pattern("none"),
         rate=rate,

@@ -39,7 +39,7 @@ def test_one_refreshes_in_each_cycle_and_nobody_waits_but_at_first(single_flight
 
 
 def test_with_single_flight_in_each_of_k_nodes_at_most_k_refresh() -> None:
-    """E[N] = 1 + (k-1)(1 - e^(-lambda D/k)), as in a stampede; standard error .05 of 3.5."""
+    """E[N] = 1 + (k-1)(1 - e^(-lambda D/k)), as in a stampede; standard error .06 of 3.5."""
     scenario = one_key(revalidating("process"), rate=10, latency=0.5, nodes=5, duration=900)
     run = cs.simulate(scenario)
     assert_mean(episodes(run.loads).first(290).sizes, 1 - 4 * expm1(-10 * 0.5 / 5))
@@ -54,7 +54,7 @@ def test_over_round_trips_still_one_refreshes_in_the_cluster() -> None:
 
 
 def test_rare_requests_are_hits_stale_hits_and_misses_as_often_as_the_lifetimes_say() -> None:
-    """lambda F : 1 - e^(-lambda S) : e^(-lambda S) over 1 + lambda F, loads that take no time; standard errors .003.
+    """lambda F : 1 - e^(-lambda S) : e^(-lambda S) over 1 + lambda F, loads that take no time; standard errors .005.
 
     The first request past the fresh time F ends the cycle: stale if it comes within S of it, else a miss.
     """
@@ -78,6 +78,6 @@ def test_nothing_is_served_fresh_or_stale_past_its_time(load_time: float) -> Non
     ages = served.time.to_numpy() - ends[ends.searchsorted(served.time.to_numpy()) - 1]
     stale = (served.outcome == "stale_hit").to_numpy()
     assert FRESH * 0.9 < ages[~stale].max() <= FRESH
-    assert FRESH < ages[stale].min()
+    assert ages[stale].min() > FRESH
     assert (FRESH + STALE) * 0.9 < ages[stale].max() <= FRESH + STALE
     assert run.metrics["misses"] > 50

@@ -44,18 +44,18 @@ def test_stampede_of_constant_loads_has_mean_51_variance_50_and_its_cycle() -> N
 def test_stampede_of_erlang_loads_is_the_integral() -> None:
     """15.561685 loads; standard error about .5."""
     expected = theory.stampede_size_of(100, stats.gamma(2, scale=0.25).cdf)
-    assert_mean(stampedes(rate=100, latency=cs.latency.Erlang(0.5, k=2), ttl=4, n=200).sizes, expected)
+    assert_mean(stampedes(rate=100, latency=cs.latency.Erlang(0.5, k=2), ttl=4, n=150).sizes, expected)
 
 
 def test_stampede_of_lognormal_loads_is_the_integral() -> None:
-    """26.5589 loads; standard error about .5."""
+    """26.5589 loads; standard error about .6."""
     variance = log1p(0.5**2)
     lognormal = stats.lognorm(sqrt(variance), scale=0.5 * np.exp(-variance / 2))
     expected = theory.stampede_size_of(100, lognormal.cdf)
     assert_mean(stampedes(rate=100, latency=cs.latency.LogNormal(0.5, cv=0.5), ttl=4, n=150).sizes, expected)
 
 
-@pytest.mark.parametrize(("rate", "n"), [(1, 1000), (10, 600), (100, 120)])
+@pytest.mark.parametrize(("rate", "n"), [(1, 1000), (10, 500), (100, 120)])
 def test_stampede_of_exponential_loads_is_the_series(rate: float, n: int) -> None:
     """a = .5, 5 and 50; standard errors about .02, .08 and .4."""
     found = stampedes(rate=rate, latency=cs.latency.Exponential(0.5), ttl=6, n=n)
@@ -67,11 +67,13 @@ def test_stampede_of_exponential_loads_is_the_series(rate: float, n: int) -> Non
 KEYS, LOAD_TIME = 1000, 0.1
 
 
-def wave(folder: Path, *, rate: float, ttl: float, jitter: float, single_flight: str, length: float, seed: int) -> cs.Result:
+def wave(
+    folder: Path, *, rate: float, ttl: float, jitter: float, single_flight: str, length: float, seed: int
+) -> cs.Result:
     """Keys that were filled together, and the run from the first instant at which any of them may have expired.
 
     Recorded requests: all keys at once at 0 s, whose loads all end together; then nobody, until the shortest lifetime
-    is over; from then on, for `length` seconds, a Poisson stream of `rate` for each key. Lifetimes are longer than that.
+    is over; from then on, for `length` seconds, a Poisson stream of `rate` for each key. No key expires a second time.
     """
     rng = np.random.default_rng(seed)
     begin = LOAD_TIME + ttl - jitter
@@ -116,10 +118,10 @@ def test_keys_that_expire_together_have_181_loads_in_flight_with_single_flight(t
 
 
 def test_jitter_spreads_the_keys_that_would_expire_together(tmp_path: Path) -> None:
-    """Time average while the wave lasts, from 8 s on (mean gap 2 s); held to 5 % of 3.333, standard error .8 %."""
+    """Time average while the wave lasts, from 8 s on (mean gap 2 s); held to 5 % of 3.333, standard error 1 %."""
     options: Any = {"rate": 0.5, "ttl": 90, "jitter": 30, "single_flight": "process", "length": 30}
     means = []
-    for seed in seeds_of(3, 5):
+    for seed in seeds_of(3, 4):
         run = wave(tmp_path, seed=seed, **options)
         begin, end = run.warmup + 8, run.duration
         busy = run.loads.end.clip(begin, end) - run.loads.start.clip(begin, end)
@@ -140,7 +142,7 @@ def test_single_flight_loads_exactly_once_per_expiry() -> None:
 
 @pytest.mark.parametrize(("rate", "nodes"), [(10, 2), (10, 5), (40, 5)])
 def test_single_flight_in_each_of_k_nodes_loads_at_most_k_times(rate: float, nodes: int) -> None:
-    """E[N] = 1 + (k-1)(1 - e^(-lambda D/k)), N - 1 binomial; standard errors at most .04, and .05 of the variance.
+    """E[N] = 1 + (k-1)(1 - e^(-lambda D/k)), N - 1 binomial; standard errors at most .05, of the variance .06.
 
     The load of the first node ends D later, and from then on everybody finds its value in Redis. Meanwhile each of the
     k-1 others is asked by a Poisson stream of rate lambda/k, and loads once if it is asked at all.

@@ -22,7 +22,7 @@ def test_unprotected_miss_ratio_at_low_rate() -> None:
 
 @pytest.mark.parametrize("pattern", ["in-process", "cache-aside"])
 def test_single_flight_shares_of_hits_delayed_hits_and_misses(pattern: str) -> None:
-    """Standard errors about .001, of the mean wait .0003 of .0625 s."""
+    """Standard errors at most .0017, of the mean wait .0005 of .0625 s."""
     runs = cs.replicate(one_key(cs.Pattern(pattern, ttl=5), rate=2, latency=0.5, duration=1000, warmup=50), n=20)
     shares = theory.single_flight_shares(2, 0.5, 5)
     assert_agrees(runs, "hit_ratio", shares.hit)
@@ -33,8 +33,8 @@ def test_single_flight_shares_of_hits_delayed_hits_and_misses(pattern: str) -> N
 
 @pytest.mark.parametrize("pattern", ["in-process", "cache-aside", "write-through"])
 def test_values_expire_as_the_ttl_formula_says(pattern: str) -> None:
-    """Loads that take no time: h = lambda T / (1 + lambda T); standard error about .001."""
-    runs = cs.replicate(one_key(cs.Pattern(pattern, ttl=5), rate=2, latency=0.0, duration=1000, warmup=50), n=20)
+    """Loads that take no time: h = lambda T / (1 + lambda T); standard error about .0006."""
+    runs = cs.replicate(one_key(cs.Pattern(pattern, ttl=5), rate=2, latency=0.0, duration=750, warmup=50), n=20)
     assert_agrees(runs, "hit_ratio", theory.ttl_hit_ratio(2, 5))
 
 
@@ -49,11 +49,11 @@ def test_a_ttl_that_every_read_renews_makes_it_the_gap_that_counts() -> None:
 
 
 def test_many_keys_of_different_popularity() -> None:
-    """h = .631721 and 36.828 loads/s; standard errors .0012 and .12."""
+    """h = .631721 and 36.828 loads/s; standard errors about .0015 and .12."""
     keys = cs.keys.Zipf(n=1000, alpha=0.8)
     cache = cs.Pattern("cache-aside", ttl=10)
     scenario = one_key(cache, rate=100, latency=0.0, duration=70, warmup=30).replace(keys=keys)
-    runs = cs.replicate(scenario, n=10)
+    runs = cs.replicate(scenario, n=8)
     expected = theory.ttl_cache([100 * share for share in keys.probabilities()], 10)
     assert_agrees(runs, "hit_ratio", expected.hit_ratio)
     assert_agrees(runs, "load_rate", expected.load_rate)
@@ -73,15 +73,20 @@ SAME: dict[str, cs.Pattern] = {
 }
 
 
-@pytest.mark.parametrize("pattern", SAME)
-@pytest.mark.parametrize("single_flight", ["none", "process", "cluster"])
+@pytest.mark.parametrize(
+    ("pattern", "single_flight"),
+    [
+        (pattern, single_flight)
+        for pattern in SAME
+        for single_flight in ("none", "process", "cluster")
+        if (SAME[pattern].pattern, single_flight) != ("batch", "cluster")  # which would take a third round trip
+    ],
+)
 @pytest.mark.parametrize("connections", [None, 5])
 def test_without_what_is_its_own_a_pattern_is_cache_aside(
-    connections: int | None, single_flight: str, pattern: str
+    pattern: str, single_flight: str, connections: int | None
 ) -> None:
     """Request by request and load by load, where round trips take no time."""
-    if pattern.startswith("batch") and single_flight == "cluster":
-        pytest.skip("a batch has no single flight in the cluster")
     world: dict[str, Any] = {
         "keys": cs.keys.Zipf(n=200, alpha=0.9),
         "nodes": 3,
@@ -103,10 +108,10 @@ def test_without_what_is_its_own_a_pattern_is_cache_aside(
 
 @pytest.mark.parametrize("l1_cap", [False, True])
 def test_two_layers_hit_as_the_closed_forms_say(l1_cap: bool) -> None:
-    """L1 .8333, with the cap .8264, standard errors .0003; without the cap L2 is approximate, within .001 of .9881."""
+    """L1 .8333, with the cap .8264, standard errors .0005; without the cap L2 is approximate, within .001 of .9881."""
     cache = cs.Pattern("layered", ttl=10, l1_ttl=1, l1_cap=l1_cap, invalidation="none")
-    scenario = one_key(cache, rate=50, latency=0.0, nodes=10, duration=220, warmup=20)
-    runs = cs.replicate(scenario, n=12)
+    scenario = one_key(cache, rate=50, latency=0.0, nodes=10, duration=180, warmup=20)
+    runs = cs.replicate(scenario, n=10)
     ratios = (theory.capped_layered_hit_ratios if l1_cap else theory.layered_hit_ratios)(5, 10, l1_ttl=1, l2_ttl=10)
     assert_agrees(runs, "hit_ratio_l1", ratios.l1)
     assert runs.mean("hit_ratio_l2") == pytest.approx(ratios.l2, abs=0.001)
