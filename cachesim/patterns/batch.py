@@ -143,7 +143,7 @@ class Batch(RedisCache):
     async def _keep_many(
         self, tickets: Sequence[Ticket], sealed: Mapping[str, bytes], kept: Mapping[str, tuple[Envelope, float]]
     ) -> None:
-        await self._redis.store_many([(t.key, t.lease or "", sealed[t.key], kept[t.key][1]) for t in tickets])
+        await self._redis.store_many([(t.key, t.lease or b"", sealed[t.key], kept[t.key][1]) for t in tickets])
         for ticket in tickets:
             if not ticket.valid:  # invalidated meanwhile, which Redis may not have heard of
                 await self._redis.drop(ticket.key)

@@ -42,7 +42,7 @@ class Ticket:
 
     valid = True
 
-    def __init__(self, key: str, lease: str | None = None, flight: Flight | None = None, number: int = 0) -> None:
+    def __init__(self, key: str, lease: bytes | None = None, flight: Flight | None = None, number: int = 0) -> None:
         self.key, self.lease, self.flight, self.number = key, lease, flight, number
         if flight is not None:
             flight.tickets.append(self)
@@ -70,7 +70,7 @@ class Flights:
         """The keys for which something is under way."""
         return [*self._shared, *self._apart]
 
-    def joinable(self, key: str, lease: str | None = None, since: float = inf) -> Flight | None:
+    def joinable(self, key: str, lease: bytes | None = None, since: float = inf) -> Flight | None:
         """The load of `key` that a caller would join rather than start one.
 
         Who holds a lease joins a load under the same one, or one that is younger than itself: `since` is what
@@ -97,7 +97,7 @@ class Flights:
             if ticket.flight is None or not ticket.flight.landing:
                 ticket.valid = False
 
-    async def alone(self, key: str, load: Work, lease: str | None = None) -> Any:
+    async def alone(self, key: str, load: Work, lease: bytes | None = None) -> Any:
         """Load for this caller only, in its own task."""
         ticket = Ticket(key, lease)
         self._set_apart(ticket)
@@ -106,7 +106,7 @@ class Flights:
         finally:
             self._remove(ticket)
 
-    def share(self, key: str, load: Work, lease: str | None = None, since: float = inf) -> Awaitable[Any]:
+    def share(self, key: str, load: Work, lease: bytes | None = None, since: float = inf) -> Awaitable[Any]:
         """Wait for the load of `key` under way, or start it. Its result, or its failure, goes to all who wait."""
         if (flight := self.joinable(key, lease, since)) is not None:
             return self._board(key, flight)
@@ -114,7 +114,7 @@ class Flights:
         return self._board(key, flight, partial(load, self._depart(flight, key, lease)))
 
     async def share_many(
-        self, leases: Mapping[str, tuple[str | None, float]], load: ManyWork, *, joins: bool = True
+        self, leases: Mapping[str, tuple[bytes | None, float]], load: ManyWork, *, joins: bool = True
     ) -> dict[str, Any]:
         """Wait for the loads of all these keys; one load serves those that none is under way for, or all of them.
 
@@ -156,16 +156,17 @@ class Flights:
     async def write(self, key: str, write: Work) -> Any:
         """Invalidate `key` and write, to the end even if the caller leaves.
 
-        Returns when no write begun before can arrive any more: each has found its ticket spoiled, and tidied up.
+        Returns when no write begun before can arrive any more: each has found its ticket spoiled, and tidied up. (What
+        was loaded under a lease may still arrive, but comes too late without it.)
         """
         self.invalidate(key)
-        before = _unstoppable(self._apart.get(key, ()))
+        before = _landing(ticket for ticket in self._apart.get(key, ()) if ticket.lease is None)
         result = await self.carry(key, write)
         if before:
             await asyncio.wait(before)
         return result
 
-    def carry(self, key: str, write: Work, lease: str | None = None) -> Awaitable[Any]:
+    def carry(self, key: str, write: Work, lease: bytes | None = None) -> Awaitable[Any]:
         """Write, to the end even if the caller leaves."""
         flight = Flight()
         return self._board(key, flight, self._landing(key, flight, write, lease))
@@ -175,7 +176,7 @@ class Flights:
         flight = Flight()
         self._start(flight, self._landing(key, flight, write, None))
 
-    def _landing(self, key: str, flight: Flight, write: Work, lease: str | None) -> Callable[[], Awaitable[Any]]:
+    def _landing(self, key: str, flight: Flight, write: Work, lease: bytes | None) -> Callable[[], Awaitable[Any]]:
         flight.landing = True
         ticket = Ticket(key, lease, flight)
         self._set_apart(ticket)
@@ -184,7 +185,9 @@ class Flights:
     async def landed(self) -> None:
         """Wait for everything that is being written now, and for all that goes on in the background."""
         apart = [ticket for tickets in self._apart.values() for ticket in tickets]
-        if tasks := _unstoppable([*self._shared.values(), *apart]):
+        tickets = [*self._shared.values(), *apart]
+        background = [t.flight.task for t in tickets if t.flight is not None and t.flight.background]
+        if tasks := [*_landing(tickets), *(task for task in background if task is not None)]:
             await asyncio.wait(tasks)
 
     async def _board(self, key: str, flight: Flight, work: Callable[[], Awaitable[Any]] | None = None) -> Any:
@@ -244,7 +247,7 @@ class Flights:
         if isinstance(error, KeyboardInterrupt | SystemExit):
             raise error
 
-    def _depart(self, flight: Flight, key: str, lease: str | None) -> Ticket:
+    def _depart(self, flight: Flight, key: str, lease: bytes | None) -> Ticket:
         """Make a load the one that is joined; one under way under another lease goes on apart."""
         if (other := self._shared.pop(key, None)) is not None:
             self._set_apart(other)
@@ -266,10 +269,10 @@ class Flights:
                 del self._apart[key]
 
 
-def _unstoppable(tickets: Iterable[Ticket]) -> list[asyncio.Task[None]]:
-    """The tasks that write or work in the background; each once."""
+def _landing(tickets: Iterable[Ticket]) -> list[asyncio.Task[None]]:
+    """The tasks that write; each once."""
     flights = dict.fromkeys(ticket.flight for ticket in tickets if ticket.flight is not None)
-    return [f.task for f in flights if (f.landing or f.background) and f.task is not None]
+    return [flight.task for flight in flights if flight.landing and flight.task is not None]
 
 
 def _part(flight: Flight, key: str, result: Any) -> Any:

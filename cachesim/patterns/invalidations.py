@@ -60,8 +60,9 @@ class Invalidations(ABC):
     async def aclose(self) -> None:
         """Listen no more."""
         if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait([self._task])
+            while not self._task.done():  # once may not do: before Python 3.12 `asyncio.wait_for` can lose it
+                self._task.cancel()
+                await asyncio.wait([self._task], timeout=_PAUSE)
             self.listening = False
 
     async def tell(self, key: str) -> None:

@@ -41,7 +41,7 @@ class Found(NamedTuple):
     """
 
     envelope: Envelope | None = None
-    lease: str | None = None
+    lease: bytes | None = None
     mine: bool = False
     since: int = 0
 
@@ -60,27 +60,27 @@ class LeasedRedis:
         prefix: str,
         clock: Callable[[], float],
         failed: Callable[[str, Exception], None],
-        orphaned: Callable[[str, str], None],
+        orphaned: Callable[[str, bytes], None],
     ) -> None:
-        self._redis, self._prefix, self._failed, self._orphaned = redis, prefix, failed, orphaned
+        self._redis, self._failed, self._orphaned = redis, failed, orphaned
+        self._prefix = prefix.encode()
         self._breaker = Breaker(clock)
-        owner = secrets.token_hex(8)  # who it is, no matter of chance: two caches with one seed must differ
-        self._exclusive, self._shared = "x" + owner, "s" + owner
+        owner = secrets.token_hex(8).encode()  # who it is, no matter of chance: two caches with one seed must differ
+        self._exclusive, self._shared = b"x" + owner, b"s" + owner
         self._number = 0
         self._malformed_logged = False
 
     # Looking
 
     async def look(
-        self, key: str, mode: Mode = "", *, exclusive: bool = False, awaited: str = "", since: int = 0
+        self, key: str, mode: Mode = "", *, exclusive: bool = False, awaited: bytes = b"", since: int = 0
     ) -> Found:
         """The value and, if there is none or the mode says so, its lease, `exclusive` if it is made now."""
         if not self._breaker.allows():
             return Found()
         request = self._look(key, mode, exclusive, awaited)
         try:
-            reply = await self._redis.eval(*request)
-            found = self._found(key, request, reply, since)
+            found = self._found(key, request, await self._redis.eval(*request), since)
         except (ResponseError, UnicodeDecodeError) as error:
             return await self._look_failed(key, mode, exclusive, error, since)
         except AWAY as error:
@@ -97,7 +97,7 @@ class LeasedRedis:
         """The same for several keys, in one round trip."""
         if not self._breaker.allows():
             return [Found()] * len(keys)
-        requests = [self._look(key, mode, False, "") for key in keys]
+        requests = [self._look(key, mode, False, b"") for key in keys]
         replies = await self._pipeline(keys[0], requests)
         if replies is None:
             return [Found()] * len(keys)
@@ -109,10 +109,10 @@ class LeasedRedis:
                 found.append(self._found(key, request, reply, since) or await self._look_anew(key, False, since))
         return found
 
-    def _look(self, key: str, mode: Mode, exclusive: bool, awaited: str) -> tuple[Any, ...]:
-        name = self._prefix + key
+    def _look(self, key: str, mode: Mode, exclusive: bool, awaited: bytes) -> tuple[Any, ...]:
+        name = self._prefix + key.encode()
         self._number += 1
-        lease = f"{self._exclusive if exclusive else self._shared}{self._number}"
+        lease = b"%b%d" % (self._exclusive if exclusive else self._shared, self._number)
         return LOOK, 2, name, lease_name(name), lease, _LEASE_MS, mode, awaited
 
     def _found(self, key: str, request: tuple[Any, ...], reply: Any, since: int) -> Found | None:
@@ -128,8 +128,8 @@ class LeasedRedis:
             self._malformed(key, None)
         if lease is None:  # no more than a peek
             return Found(envelope)
-        lease = lease if isinstance(lease, str) else lease.decode(errors="replace")
-        return Found(envelope, lease, lease == request[4] or lease[:1] in ("s", "v"), since)
+        lease = lease.encode() if isinstance(lease, str) else lease
+        return Found(envelope, lease, lease == request[4] or lease[:1] in (b"s", b"v"), since)
 
     async def _look_failed(self, key: str, mode: Mode, exclusive: bool, error: Exception, since: int) -> Found:
         """The server is there, but what it holds is no text of ours, or it refuses the command."""
@@ -149,19 +149,20 @@ class LeasedRedis:
         if not self._malformed_logged:
             self._malformed_logged = True
             why = "" if error is None else f" ({error})"
-            _LOG.warning("malformed value in Redis under %r%s, taken for a miss (said once)", self._prefix + key, why)
+            name = self._prefix.decode() + key
+            _LOG.warning("malformed value in Redis under %r%s, taken for a miss (said once)", name, why)
 
-    def owns(self, lease: str) -> bool:
+    def owns(self, lease: bytes) -> bool:
         """Whether it is an exclusive lease that this cache has made."""
         return lease.startswith(self._exclusive)
 
     # Storing. `put` and `drop` ask Redis whatever the breaker says: what they replace would be served when it is back.
 
-    async def store(self, key: str, lease: str, data: bytes, kept: float) -> bool:
+    async def store(self, key: str, lease: bytes, data: bytes, kept: float) -> bool:
         """Keep what was loaded for so many seconds, unless its lease is gone; whether it is kept."""
         return self._breaker.allows() and bool(await self._run(key, STORE, lease, data, _milliseconds(kept)))
 
-    async def store_many(self, rows: Sequence[tuple[str, str, bytes, float]]) -> list[bool]:
+    async def store_many(self, rows: Sequence[tuple[str, bytes, bytes, float]]) -> list[bool]:
         """The same for several (key, lease, data, kept), in one round trip."""
         if not rows or not self._breaker.allows():
             return [False] * len(rows)
@@ -182,21 +183,23 @@ class LeasedRedis:
 
     async def drop(self, key: str) -> bool:
         """Delete the value and its lease, and so the right to store what was loaded before; whether it is done."""
-        name = self._prefix + key
+        name = self._prefix + key.encode()
         return await self._answer(key, self._redis.delete(name, lease_name(name))) is not None
 
-    async def renew(self, key: str, lease: str) -> None:
+    async def renew(self, key: str, lease: bytes) -> None:
         """Prolong a lease that is still there."""
-        await self._run(key, RENEW, lease, _LEASE_MS)
+        if self._breaker.allows():
+            await self._run(key, RENEW, lease, _LEASE_MS)
 
-    async def release(self, key: str, lease: str, *, failed: bool) -> None:
+    async def release(self, key: str, lease: bytes, *, failed: bool) -> None:
         """Give an exclusive lease up; that its load has `failed` is left for those who wait for it."""
-        await self._run(key, RELEASE, lease, "!" + lease if failed else "", _LEASE_MS)
+        if self._breaker.allows():
+            await self._run(key, RELEASE, lease, b"!" + lease if failed else b"", _LEASE_MS)
 
     # Redis, which may be away
 
     def _request(self, key: str, script: str, *arguments: Any) -> tuple[Any, ...]:
-        name = self._prefix + key
+        name = self._prefix + key.encode()
         names = (lease_name(name),) if script in (RENEW, RELEASE) else (name, lease_name(name))
         return script, len(names), *names, *arguments
 

@@ -87,7 +87,7 @@ class LoadingCache(Cache):
         return lifetime - self._rng.uniform(0.0, jitter) if jitter else lifetime
 
     def _load(
-        self, key: str, load: Loader, options: CommonOptions, lease: str | None = None, since: float = inf
+        self, key: str, load: Loader, options: CommonOptions, lease: bytes | None = None, since: float = inf
     ) -> Awaitable[Any]:
         """Load and keep; with single flight at most one load of a key at a time."""
         fetch = partial(self._fetch, load, options)
@@ -96,7 +96,7 @@ class LoadingCache(Cache):
         return self._join_or_start(key, fetch, lease, since)
 
     def _join_or_start(
-        self, key: str, fetch: Callable[[Ticket], Awaitable[Any]], lease: str | None, since: float
+        self, key: str, fetch: Callable[[Ticket], Awaitable[Any]], lease: bytes | None, since: float
     ) -> Awaitable[Any]:
         if self._flights.joinable(key, lease, since) is not None:
             self._joined(key)

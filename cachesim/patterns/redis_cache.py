@@ -81,7 +81,8 @@ class RedisCache(LoadingCache):
         return Envelope(value, self._clock() + lifetime), lifetime + options.stale_if_error
 
     async def get_or_set(self, key: str, load: Loader, **changes: Any) -> Any:
-        return (await self._read(key, load, self.options_with(changes))).value
+        options = self.options_with(changes) if changes else self._options
+        return (await self._read(key, load, options)).value
 
     async def set(self, key: str, value: Any, **changes: Any) -> None:
         options = self.options_with(changes)
@@ -146,7 +147,7 @@ class RedisCache(LoadingCache):
                 found = await self._look(key, options, "claim")
             if self._is_fresh(found.envelope):
                 return self._overtaken_by(found.envelope, key, found)
-            if found.lease == "!" + ticket.lease:
+            if found.lease == b"!" + ticket.lease:
                 raise LoadFailed(f"the load of {key!r} under another lease has failed")
             ticket.lease, mine = found.lease, found.mine
         loaded: Envelope = await self._fetch(load, options, ticket)
@@ -168,6 +169,8 @@ class RedisCache(LoadingCache):
             return self._overtaken_by(found.envelope, key, found)
         if not found.mine:
             return seen
+        if self._flights.joinable(key) is not ticket.flight:  # somebody who found nothing has begun to load meanwhile
+            return await self._load_under(key, load, options, found)
         ticket.lease = found.lease
         self._tell(kind, key)
         loaded: Envelope = await self._fetch(load, options, ticket)
@@ -191,7 +194,7 @@ class RedisCache(LoadingCache):
         if (lease := ticket.lease) is not None and ticket.valid:
             self._flights.send(ticket.key, lambda _: self._redis.renew(ticket.key, lease))
 
-    def _release(self, key: str, lease: str | None, *, failed: bool = False) -> None:
+    def _release(self, key: str, lease: bytes | None, *, failed: bool = False) -> None:
         if lease is not None and self._redis.owns(lease):
             self._flights.send(key, lambda _: self._redis.release(key, lease, failed=failed))
 

@@ -15,7 +15,7 @@ They are sent whole (`EVAL`): they are short, and a server that has forgotten th
 
 __all__ = ["LEASES", "LOOK", "PUT", "PUT_IF_NEWER", "RELEASE", "RENEW", "STORE", "lease_name"]
 
-LEASES = "cachesim-lease:"
+LEASES = b"cachesim-lease:"
 """What the keys of leases begin with."""
 
 LOOK = """
@@ -82,10 +82,10 @@ return 1
 """Give a lease up, only if it is still there: it may be another's by now."""
 
 
-def lease_name(value_name: str) -> str:
+def lease_name(value_name: bytes) -> bytes:
     """The key of the lease beside a value; both lie in the same slot of a Redis Cluster.
 
-    >>> lease_name("cache:v1:user:1")
-    'cachesim-lease:{cache:v1:user:1}'
+    >>> lease_name(b"cache:v1:user:1")
+    b'cachesim-lease:{cache:v1:user:1}'
     """
-    return LEASES + (value_name if "{" in value_name else f"{{{value_name}}}")
+    return LEASES + (value_name if b"{" in value_name else b"{%b}" % value_name)

@@ -1,4 +1,7 @@
-"""The patterns as tutorials print them, bugs and all: what the notebooks break."""
+"""The patterns as tutorials print them, bugs and all: what the notebooks break.
+
+Each takes those options of its pattern that it has. `tests/pitfalls/tables.py` tells which of the tests it fails.
+"""
 
 from __future__ import annotations
 

@@ -40,7 +40,6 @@ from cachesim.world.scripts import TWINS, Twin
 __all__ = ["Redis", "RoundTrip", "SimRedis", "SimServer"]
 
 _PLACE = "redis"
-_LEASES = LEASES.encode()
 _BLOCKING = frozenset("BLPOP BRPOP BRPOPLPUSH BLMOVE BLMPOP BZPOPMIN BZPOPMAX BZMPOP WAIT WAITAOF".split())
 _LONGEST = 2**53
 """Milliseconds from which on a lifetime is too long for the short road; a server may refuse it."""
@@ -116,7 +115,7 @@ class _LedgerDatabase(Database):
 
     def schedule_expiry(self, key: bytes, expireat: float | None) -> None:
         super().schedule_expiry(key, expireat)
-        if not key.startswith(_LEASES):
+        if not key.startswith(LEASES):
             self._recorder.stored(_PLACE, key.decode(errors="replace"), inf if expireat is None else expireat)
 
     def __delitem__(self, key: bytes) -> None:
@@ -129,7 +128,7 @@ class _LedgerDatabase(Database):
         super().clear()
 
     def _dropped(self, key: bytes) -> None:
-        if not key.startswith(_LEASES):
+        if not key.startswith(LEASES):
             self._recorder.dropped(_PLACE, key.decode(errors="replace"), "deleted")
 
 

@@ -1,6 +1,7 @@
 """The Lua scripts of the patterns as Python over the fake server's database: the same steps, without an interpreter.
 
-Each twin takes the database, the time (s), and the script's keys and arguments, as text or bytes.
+Each twin takes the database, the time (s), and the script's keys and arguments: bytes, but for the mode of a look and
+for numbers, which may be of their own type.
 `tests/world/test_scripts.py` holds it against its Lua, on the fake server and on a real one.
 """
 
@@ -19,56 +20,58 @@ __all__ = ["TWINS", "Twin"]
 Twin = Callable[..., Any]
 
 
-def look(database: Database, now: float, value: Any, lease: Any, new: Any, ms: Any, mode: Any, awaited: Any) -> Any:
+def look(
+    database: Database, now: float, value: bytes, lease: bytes, new: bytes, ms: Any, mode: Any, awaited: bytes
+) -> Any:
     found = _get(database, now, value)
     if found is not None and mode in ("", b""):
         return found
     held = _get(database, now, lease)
     if found is not None and mode in ("peek", b"peek"):
         return [found, held]
-    if held is None or (held[:1] == b"!" and held != b"!" + _bytes(awaited)):
-        held = _bytes(new)
+    if held is None or (held[:1] == b"!" and held != b"!" + awaited):
+        held = new
         _set(database, now, lease, held, ms)
     elif held[:1] in (b"s", b"v"):
         _prolong(database, now, lease, ms)
     return [found, held]
 
 
-def store(database: Database, now: float, value: Any, lease: Any, held: Any, data: Any, ms: Any) -> int:
-    if _get(database, now, lease) != _bytes(held):
+def store(database: Database, now: float, value: bytes, lease: bytes, held: bytes, data: bytes, ms: Any) -> int:
+    if _get(database, now, lease) != held:
         return 0
     _set(database, now, value, data, ms)
-    if _bytes(held)[:1] == b"x":
+    if held[:1] == b"x":
         _delete(database, lease)
     return 1
 
 
-def put(database: Database, now: float, value: Any, lease: Any, data: Any, ms: Any) -> int:
+def put(database: Database, now: float, value: bytes, lease: bytes, data: bytes, ms: Any) -> int:
     _set(database, now, value, data, ms)
     _delete(database, lease)
     return 1
 
 
-def put_if_newer(database: Database, now: float, value: Any, lease: Any, data: Any, ms: Any, version: Any) -> int:
+def put_if_newer(database: Database, now: float, value: bytes, lease: bytes, data: bytes, ms: Any, version: Any) -> int:
     held = _get(database, now, lease)
     if held is not None and held[:1] == b"v" and int(held[1:]) > int(version):
         return 0
     _set(database, now, value, data, ms)
-    _set(database, now, lease, b"v" + _bytes(version), ms)
+    _set(database, now, lease, b"v%d" % int(version), ms)
     return 1
 
 
-def renew(database: Database, now: float, lease: Any, held: Any, ms: Any) -> int:
-    if _get(database, now, lease) != _bytes(held):
+def renew(database: Database, now: float, lease: bytes, held: bytes, ms: Any) -> int:
+    if _get(database, now, lease) != held:
         return 0
     _prolong(database, now, lease, ms)
     return 1
 
 
-def release(database: Database, now: float, lease: Any, held: Any, note: Any, ms: Any) -> int:
-    if _get(database, now, lease) != _bytes(held):
+def release(database: Database, now: float, lease: bytes, held: bytes, note: bytes, ms: Any) -> int:
+    if _get(database, now, lease) != held:
         return 0
-    if _bytes(note) == b"":
+    if note == b"":
         _delete(database, lease)
     else:
         _set(database, now, lease, note, ms)
@@ -86,14 +89,8 @@ TWINS: dict[str, Twin] = {
 """The twin of each script."""
 
 
-def _bytes(part: Any) -> bytes:
-    if type(part) is str:
-        return part.encode()
-    return part if type(part) is bytes else b"%d" % part
-
-
-def _get(database: Database, now: float, key: Any) -> bytes | None:
-    item = database._dict.get(_bytes(key))
+def _get(database: Database, now: float, key: bytes) -> bytes | None:
+    item = database._dict.get(key)
     if item is None or (item.expireat is not None and item.expireat < now):
         return None
     if type(item.value) is not bytes:
@@ -101,24 +98,22 @@ def _get(database: Database, now: float, key: Any) -> bytes | None:
     return item.value
 
 
-def _set(database: Database, now: float, key: Any, data: Any, ms: Any) -> None:
-    item: Any = Item(_bytes(data))
+def _set(database: Database, now: float, key: bytes, data: bytes, ms: Any) -> None:
+    item: Any = Item(data)
     item.expireat = now + int(ms) / 1000.0
-    key = _bytes(key)
     database[key] = item
     _changed(database, key)
 
 
-def _delete(database: Database, key: Any) -> None:
-    key = _bytes(key)
+def _delete(database: Database, key: bytes) -> None:
     if key in database._dict:
         del database[key]
         _changed(database, key)
 
 
-def _prolong(database: Database, now: float, key: Any, ms: Any) -> None:
+def _prolong(database: Database, now: float, key: bytes, ms: Any) -> None:
     """To at least so many milliseconds from now."""
-    key, expireat = _bytes(key), now + int(ms) / 1000.0
+    expireat = now + int(ms) / 1000.0
     item = database._dict[key]
     if item.expireat is None or item.expireat < expireat:
         item.expireat = expireat

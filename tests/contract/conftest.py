@@ -75,8 +75,8 @@ def lease(monkeypatch):
     """Leases last for minutes, so that no test passes because one ran out; `lease(seconds)` makes them shorter."""
 
     def last(seconds):
-        for module in (leased, redis_cache):
-            monkeypatch.setattr(module, "LEASE", seconds)
+        monkeypatch.setattr(leased, "_LEASE_MS", int(1000 * seconds))
+        monkeypatch.setattr(redis_cache, "LEASE", seconds)
 
     last(MINUTES)
     return last

@@ -9,6 +9,7 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
+from functools import partial
 from math import inf
 from typing import Any
 
@@ -148,11 +149,19 @@ class Wire(SimRedis):
         return self.held[command]
 
     def cut(self, seconds: float = 0.0) -> None:
-        """Break the connections that are being read from, those that listen, for so many seconds."""
-        for line in self.connection_pool._in_use_connections:
-            if not line._sock.handshaking:
-                line.gone_for = seconds
-                line._sock._answer(redis.exceptions.ConnectionError("connection lost"))
+        """Break the connections that listen, for so many seconds."""
+        for line in self._listening():
+            line.gone_for = seconds
+            line._sock._answer(redis.exceptions.ConnectionError("connection lost"))
+
+    def hold_up(self, seconds: float) -> None:
+        """What is sent to the connections that listen does not arrive before so many seconds from now."""
+        for line in self._listening():
+            line._sock._arrives[line._sock._answer] = self._loop.time() + seconds
+
+    def _listening(self) -> list[Any]:
+        lines: Any = self.connection_pool._in_use_connections
+        return [line for line in lines if not line._sock.handshaking]
 
     async def plant(self, key: str, data: bytes) -> None:
         """Have bytes in Redis that the pattern has not put there."""
@@ -307,6 +316,13 @@ async def turns(n: int = 1) -> None:
     """Let everybody else take `n` turns, in no time."""
     for _ in range(n):
         await asyncio.sleep(0)
+
+
+async def listening(cache: Any) -> Any:
+    """Have a cache of two layers begin to listen, which the first read brings about."""
+    await cache.get_or_set("warm", partial(asyncio.sleep, 0, "warm"))
+    await asyncio.sleep(1)
+    return cache
 
 
 async def outcome(caller: Awaitable[Any]) -> Any:

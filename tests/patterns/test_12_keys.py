@@ -211,7 +211,7 @@ def test_a_date_and_its_midnight_are_two_arguments():
 
 async def test_keys_in_redis_carry_namespace_and_version(make_over_redis, redis):
     await make_over_redis(namespace="shop").set("user:7", "Ada")
-    keys = [key for key in await redis.keys("*") if not key.startswith(LEASES.encode())]
+    keys = [key for key in await redis.keys("*") if not key.startswith(LEASES)]
     assert keys == [b"shop:v1:user:7"]
 
 

@@ -129,7 +129,12 @@ async def test_pipelines_are_no_transactions(make, redis):
     """MULTI and EXEC would hold everybody up, and a Redis Cluster refuses them over several slots."""
     cache, rows, asked = make(), Rows(a="A", b="B"), []
     pipeline = redis.pipeline
-    redis.pipeline = lambda **options: asked.append(options) or pipeline(**options)
+
+    def noted(**options):
+        asked.append(options)
+        return pipeline(**options)
+
+    redis.pipeline = noted
     await cache.get_or_set_many(["a", "b"], rows.load)
     assert asked == [{"transaction": False}] * 2
 

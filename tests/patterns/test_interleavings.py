@@ -36,7 +36,7 @@ class Row:
     floor: int = 0
     writes: int = 0  # under way
     invalidated: float = -1.0  # when it was last; a load begun before is not to be joined
-    loads: dict[int, float] = field(default_factory=dict)  # those under way, by number, and when they began
+    loads: dict[int, float] = field(default_factory=dict)  # those under way, by number, and when who began them came
 
 
 keys = st.runner().flatmap(lambda machine: st.sampled_from(machine.names))
@@ -108,16 +108,19 @@ class Interleavings(RuleBasedStateMachine):
     async def _write(self, node: int, key: str, how: str) -> None:
         row = self.rows[key]
         row.version += 1
-        row.writes += 1
-        row.invalidated = inf
         version = row.version
-        try:
-            await self._written(self.caches[node], key, how, {"version": version, "at": self.now()})
-        finally:
-            row.writes -= 1
-            if not row.writes:
-                row.invalidated = self.now()
+        row.writes += 1
+        write = asyncio.ensure_future(
+            self._written(self.caches[node], key, how, {"version": version, "at": self.now()})
+        )
+        write.add_done_callback(lambda _: self._has_written(row))
+        await write
         row.floor = max(row.floor, version)
+
+    def _has_written(self, row: Row) -> None:
+        """What has been written is in force, or will be soon if its caller has left."""
+        row.writes -= 1
+        row.invalidated = self.now() + 3 * LONGEST_TRIP
 
     @staticmethod
     async def _written(cache: Any, key: str, how: str, value: dict[str, Any]) -> None:
@@ -128,7 +131,7 @@ class Interleavings(RuleBasedStateMachine):
         me = asyncio.current_task()
         assert me is not None
         try:
-            value = await self.caches[node].get_or_set(key, lambda: self._load(row, seconds, fails))
+            value = await self.caches[node].get_or_set(key, lambda: self._load(row, arrival, seconds, fails))
         except OriginError as error:
             if self.failures[error.args[0]] < arrival:
                 raise AssertionError("a failure from before this read") from error
@@ -142,13 +145,16 @@ class Interleavings(RuleBasedStateMachine):
             oldest = arrival - TTL - LONGEST_LOAD - 2 * LONGEST_TRIP - (self.options.get("stale_if_error") or 0.0)
             assert value["at"] >= oldest - (self.options.get("stale_for") or 0.0), "a value past its lifetime"
 
-    async def _load(self, row: Row, seconds: float, fails: bool) -> dict[str, Any]:
+    async def _load(self, row: Row, arrival: float, seconds: float, fails: bool) -> dict[str, Any]:
         self.loads += 1
         number, value = self.loads, {"version": row.version, "at": self.now()}
-        if self.options["single_flight"] == "cluster" or (self.nodes == 1 and self.options["single_flight"] != "none"):
-            joinable = [began for began in row.loads.values() if began > row.invalidated]
+        alike = self.options["single_flight"] == "cluster" or (
+            self.nodes == 1 and self.options["single_flight"] != "none"
+        )
+        if alike and not row.writes and arrival > row.invalidated:  # who came before may hold a lease that is gone
+            joinable = [came for came in row.loads.values() if came > row.invalidated]
             assert not joinable, "a load beside one that it should have joined"
-        row.loads[number] = self.now()
+        row.loads[number] = arrival
         try:
             await asyncio.sleep(seconds)
             if fails:

@@ -169,7 +169,7 @@ async def test_a_load_begun_during_the_write_and_before_its_commit_does_not_eith
 # The cache fails
 
 
-async def test_when_the_cache_cannot_take_a_value_the_old_one_is_deleted(make, origin, redis, table):
+async def test_when_the_cache_cannot_take_a_value_the_old_one_is_deleted(make, redis, table):
     cache = make()
     await cache.set("k", "old")
     redis.errors["PUT"] = OUT_OF_MEMORY
@@ -251,12 +251,12 @@ async def test_write_around_deletes_the_key_and_the_next_reader_loads(make, redi
     assert cache.stats.loads == 2
 
 
-async def test_write_around_keeps_nothing_that_nobody_has_read(make, redis, table):
+async def test_write_around_keeps_nothing_that_nobody_has_read(make, redis):
     await make(write_around=True).set("k", "new")
     assert await redis.keys("*") == []
 
 
-async def test_write_around_of_two_nodes_leaves_nothing_old(make, redis, table):
+async def test_write_around_of_two_nodes_leaves_nothing_old(make, table):
     here, there = make(write_around=True), make(write_around=True)
     reader = start(here.get_or_set("k", partial(table.read, "k")))
     await asyncio.sleep(0.5)

@@ -1,6 +1,7 @@
 """Runs a test of the patterns, that very function, on a pitfall or on its pattern, each in a world of its own."""
 
 import asyncio
+import random
 from functools import partial
 from importlib import import_module
 from inspect import signature
@@ -26,6 +27,9 @@ class BareWire(Wire):
     async def plant(self, key: str, data: bytes) -> None:
         await super(Wire, self).set(key, data)
 
+    async def pttl(self, name: Any) -> Any:
+        return await super().pttl(name.removeprefix("cache:v1:"))
+
     async def _send(self, command: str, execute: Any) -> Any:
         return await super()._send({"GET": "LOOK", "SET": self.sets}.get(command, command), execute)
 
@@ -33,9 +37,9 @@ class BareWire(Wire):
 class PitfallWorld(World):
     """A world whose caches are pitfalls, which have these options besides those that a test gives them."""
 
-    def __init__(self, sets: str = "STORE", **options: Any) -> None:
-        super().__init__()
-        self._options = options
+    def __init__(self, sets: str = "STORE", options: dict[str, Any] | None = None, **world: Any) -> None:
+        super().__init__(**world)
+        self._options = options or {}
         self.redis = BareWire(self.server)
         self.redis.sets = sets
         self.pitfalls: list[Any] = []
@@ -45,7 +49,7 @@ class PitfallWorld(World):
         options = self._options | options
         pitfall = PITFALLS[kind.removesuffix(" of one").partition(",")[0]]
         takes = signature(pitfall).parameters
-        tools = {"clock": self.loop.time, "observe": self.events.append}
+        tools = {"clock": self.loop.time, "rng": random.Random(1), "observe": self.events.append}
         if kind == "stale-while-revalidate":
             options["fresh_for"] = options.pop("ttl", 10)
             options.setdefault("stale_for", 0)
