@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import ast
+import asyncio
 import re
 from pathlib import Path
+from typing import Any
 
+import httpx
 import pytest
+from fakeredis.aioredis import FakeRedis
 
 TEXT = (Path(__file__).parent.parent / "README.md").read_text()
 BLOCKS = re.findall(r"```python\n(.*?)```", TEXT, flags=re.DOTALL)
@@ -22,3 +27,24 @@ def test_somebody_elses_cache_runs_in_the_storm() -> None:
     names: dict[str, object] = {}
     exec(compile(BLOCKS[0].replace("print(", "("), "README.md", "exec"), names)
     exec(compile(BLOCKS[1], "README.md", "exec"), names)
+
+
+def test_the_live_examples_serve_a_user() -> None:
+    """The cache, the application over it, and the metrics, in this order, on a server of their own."""
+
+    async def read_user(user_id: int) -> dict[str, int]:
+        return {"id": user_id}
+
+    async def run() -> list[int]:
+        names: dict[str, Any] = {"redis": FakeRedis(), "read_user": read_user}
+        for block in BLOCKS[2:]:
+            code = compile(block, "README.md", "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+            if (awaited := eval(code, names)) is not None:
+                await awaited
+        transport = httpx.ASGITransport(app=names["app"])
+        async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+            first = await client.get("/users/7")
+            again = await client.get("/users/7", headers={"If-None-Match": first.headers["etag"]})
+        return [first.status_code, again.status_code]
+
+    assert asyncio.run(run()) == [200, 304]

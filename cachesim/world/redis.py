@@ -180,8 +180,12 @@ class _DelayedSocket(AsyncFakeSocket):
             raise SimpleError(str(error)) from None
 
     def _receive(self, data: Any) -> None:
-        if self._server is not None:
+        if self._server is None:
+            return
+        try:
             super().sendall(data)
+        except Exception as error:  # the fake server's own, where a real one would have answered: nobody is to wait
+            self.put_response(redis.ResponseError(f"the fake server failed: {error!r}"))
 
     def _answer(self, msg: Any) -> None:
         super().put_response(msg)

@@ -3,7 +3,6 @@
 import asyncio
 import random
 from functools import partial
-from importlib import import_module
 from inspect import signature
 from types import SimpleNamespace
 from typing import Any, NamedTuple
@@ -39,6 +38,9 @@ class PitfallWorld(World):
 
     def __init__(self, sets: str = "STORE", options: dict[str, Any] | None = None, **world: Any) -> None:
         super().__init__(**world)
+        self.loop.set_exception_handler(
+            lambda loop, context: None
+        )  # or it would be logged in the middle of later tests
         self._options = options or {}
         self.redis = BareWire(self.server)
         self.redis.sets = sets
@@ -88,26 +90,25 @@ def _counted(pitfall: type[Any]) -> Any:
 
 
 class Case(NamedTuple):
-    """A test of the patterns, by `module.function` of `tests/patterns`, and the arguments that pytest would choose.
+    """A test of the patterns, and the arguments that pytest would choose.
 
     `options`: of the pitfall. `sets`: as in `BareWire`.
     """
 
-    test: str
+    test: Any
     arguments: dict[str, Any] = {}  # noqa: RUF012 - nobody changes it
     options: dict[str, Any] = {}  # noqa: RUF012 - nobody changes it
     sets: str = "STORE"
 
     @property
-    def function(self) -> Any:
-        module, _, function = self.test.partition(".")
-        return getattr(import_module(f"tests.patterns.test_{module}"), function)
+    def module(self) -> str:
+        """The name of its module, without what all begin with."""
+        return str(self.test.__module__.removeprefix("tests.patterns.test_"))
 
 
 def run(case: Case, kind: str, world: World, **fixtures: Any) -> None:
     """Run it in that world, on caches of that kind, with the fixtures it asks for."""
-    function = case.function
-    make = partial(world.make, kind, **function.__globals__.get("OPTIONS", {}))
+    make = partial(world.make, kind, **case.test.__globals__.get("OPTIONS", {}))
     everything = dict.fromkeys(("make", "make_over_redis", "make_aside", "make_in_process"), make) | {
         "world": world,
         "redis": world.redis,
@@ -116,9 +117,9 @@ def run(case: Case, kind: str, world: World, **fixtures: Any) -> None:
         **fixtures,
         **case.arguments,
     }
-    asked = signature(function).parameters
+    asked = signature(case.test).parameters
     if "table" in asked:
         everything["table"] = world.database = SlowTable()
     if "instant" in asked:
         everything["instant"] = world.server.trips = iter(lambda: 0.0, None)
-    world.run(function(**{name: everything[name] for name in asked}))
+    world.run(case.test(**{name: everything[name] for name in asked}))

@@ -18,7 +18,7 @@ KEPT = [(name, case) for name, cases in PASSED.items() for case in cases]
 
 def label(value):
     if isinstance(value, Case):
-        return f"{value.test}-{', '.join(map(str, value.arguments.values()))}"
+        return f"{value.test.__name__}-{', '.join(map(str, value.arguments.values()))}"
     return value if isinstance(value, str) else ""
 
 
@@ -31,14 +31,14 @@ def warnings(caplog):
 
 def kind_of(name, case):
     """Batches go the road of many keys with one key too."""
-    return "batch of one" if name == "batch" and not case.test.startswith("batch.") else name
+    return "batch of one" if name == "batch" and case.module != "batch" else name
 
 
 @pytest.mark.parametrize(("name", "case", "error"), ROWS, ids=label)
 def test_the_pitfall_fails(name, case, error, warnings):
     with pytest.raises(error) as failure:
         run(case, kind_of(name, case), PitfallWorld(case.sets, case.options), warnings=warnings)
-    assert case.function.__name__ in [entry.name for entry in failure.traceback]  # not only when all should be at rest
+    assert case.test.__name__ in [entry.name for entry in failure.traceback]  # not only when all should be at rest
 
 
 @pytest.mark.parametrize(("name", "case", "error"), ROWS, ids=label)
@@ -57,5 +57,5 @@ def test_each_pitfall_is_there():
 
 
 def test_each_promise_that_tutorials_break_is_there():
-    promises = {case.test[:2] for _, case, _ in ROWS if case.test[:2].isdigit()}
+    promises = {case.module[:2] for _, case, _ in ROWS if case.module[:2].isdigit()}
     assert promises == {"01", "02", "03", "04", "05", "06", "07", "08", "09", "11", "12"}

@@ -587,6 +587,16 @@ def test_a_blocking_command_is_served_or_times_out_as_with_the_stock_client(bloc
     same(program, clients=2)
 
 
+def test_a_fault_of_the_fake_server_is_told_to_who_waits():
+    async def program(client: Client) -> list[object]:
+        await client.set("text", "no stream")
+        return [await attempt(client.xread({"text": "0"}, block=1))]
+
+    (error,) = World().run(program)
+    assert isinstance(error, redis.ResponseError)
+    assert "the fake server failed: AttributeError" in str(error)
+
+
 def test_what_is_there_is_popped_without_waiting():
     async def program(client: Client) -> Any:
         await client.rpush("list", 1, 2)
