@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from cachesim.result import Result
     from cachesim.scenario import Scenario
     from cachesim.summary import Run, Summary
-    from cachesim.world.caches import Factory
+    from cachesim.world.nodes import Factory
 
 __all__ = ["main"]
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from cachesim.scenario import Scenario
 from cachesim.simulation import simulate
-from cachesim.world.caches import Factory
+from cachesim.world.nodes import Factory
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -20,17 +20,17 @@ from cachesim.result import Result, Tables
 from cachesim.scenario import Scenario
 from cachesim.settings import Problem, ScenarioError
 from cachesim.traces import TraceError
-from cachesim.world.caches import CACHES, Factory, Server
-from cachesim.world.clients import Traffic, addressed, batches, sent_by
+from cachesim.world.caches import CACHES, Server
 from cachesim.world.database import SimDatabase
 from cachesim.world.deadlock import DeadlockError, deadlock
 from cachesim.world.interrupt import stopped_by_interrupt
 from cachesim.world.loop import SimLoop
 from cachesim.world.metrics import measure
-from cachesim.world.nodes import Node
+from cachesim.world.nodes import Factory, Node
 from cachesim.world.recorder import Outcome, Recorder
 from cachesim.world.redis import SimRedis, SimServer
 from cachesim.world.requests import Batch, Request
+from cachesim.world.traffic import Traffic, addressed, batches, sent_by
 from cachesim.world.writes import Writes, WritesBehind
 
 __all__ = ["simulate"]

@@ -14,8 +14,8 @@ import cachesim as cs
 from cachesim.patterns.conditional import Conditional
 from cachesim.patterns.http_messages import App, Message, Receive, Scope, Send
 from cachesim.pitfalls.conditional import Conditional as Bare
-from cachesim.world.caches import Factory
 from cachesim.world.http import http_factory
+from cachesim.world.nodes import Factory
 from cachesim.world.requests import CURRENT_REQUEST, Request
 
 BODY = 500

@@ -18,11 +18,9 @@ from cachesim.pitfalls import PITFALLS
 from cachesim.settings import Count, Setting, shown
 from cachesim.world.http import http_factory
 from cachesim.world.loop import SimulationError
-from cachesim.world.nodes import Node
+from cachesim.world.nodes import Factory, Node
 
-__all__ = ["CACHES", "Factory", "Kind", "Server"]
-
-Factory = Callable[[Node], Any]
+__all__ = ["CACHES", "Kind", "Server"]
 
 
 class _PatternCache:

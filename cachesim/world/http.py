@@ -14,8 +14,7 @@ from cachesim.patterns.http_messages import App, Message, Receive, Scope, Send
 from cachesim.world.requests import CURRENT_REQUEST, Kept, Request
 
 if TYPE_CHECKING:
-    from cachesim.world.caches import Factory
-    from cachesim.world.nodes import Node
+    from cachesim.world.nodes import Factory, Node
 
 __all__ = ["http_factory"]
 

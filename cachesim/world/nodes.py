@@ -6,7 +6,7 @@ A cache factory is given a `Node` and finds there what it needs; nothing else of
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from copy import copy
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from cachesim.world.loop import SimLoop
     from cachesim.world.redis import SimRedis
 
-__all__ = ["Node", "NodeDatabase"]
+__all__ = ["Factory", "Node", "NodeDatabase"]
 
 
 class NodeDatabase:
@@ -63,6 +63,10 @@ class Node:
         self.rng = random.Random(seed)
         self.clock = loop.time
         self.observe = Observer(index, recorder)
+
+
+Factory = Callable[[Node], Any]
+"""Makes the cache of a node: an object with `async get(key)`, or an `async def (key)`."""
 
 
 class Observer:

@@ -10,8 +10,8 @@ import numpy as np
 from simpy.events import NORMAL
 
 from cachesim.settings import NonNegative, Setting, Share
-from cachesim.world.clients import Traffic
 from cachesim.world.database import Query, SimDatabase
+from cachesim.world.traffic import Traffic
 
 __all__ = ["Writes", "WritesBehind"]
 

@@ -3,6 +3,7 @@
 import asyncio
 from functools import partial
 from inspect import iscoroutinefunction
+from typing import Any
 
 import pytest
 
@@ -43,7 +44,8 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     if not iscoroutinefunction(pyfuncitem.obj):
         return None
     arguments = {name: pyfuncitem.funcargs[name] for name in pyfuncitem._fixtureinfo.argnames}
-    pyfuncitem.funcargs["place"].run(pyfuncitem.obj(**arguments))
+    place: Any = pyfuncitem.funcargs["place"]
+    place.run(pyfuncitem.obj(**arguments))
     return True
 
 

@@ -10,11 +10,13 @@ import asyncio
 import random
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Coroutine
+from functools import cached_property
 from typing import Any, ClassVar
 
-import redis.asyncio
 from fakeredis import FakeServer
 from fakeredis.aioredis import FakeAsyncRedisConnection, FakeRedis
+from redis import exceptions
+from redis.asyncio import Connection, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
@@ -74,7 +76,7 @@ class _Counted:
         await super().send_packed_command(*args, **options)  # type: ignore[misc]
 
 
-class _ServerConnection(_Counted, redis.asyncio.Connection):
+class _ServerConnection(_Counted, Connection):
     async def _connect(self) -> None:
         port = self.port
         self.port = _CLOSED_PORT if self.line.is_cut else port
@@ -87,7 +89,7 @@ class _ServerConnection(_Counted, redis.asyncio.Connection):
         await self.disconnect()
 
 
-class _FakeConnection(_Counted, FakeAsyncRedisConnection):
+class _FakeConnection(_Counted, FakeAsyncRedisConnection):  # type: ignore[misc]  # fakeredis's types differ
     async def _connect(self) -> None:
         if self.line.is_cut:
             raise ConnectionRefusedError("refused")
@@ -99,12 +101,12 @@ class _FakeConnection(_Counted, FakeAsyncRedisConnection):
 
     async def _read_response(self, **options: Any) -> Any:
         response = await super()._read_response(**options)
-        if isinstance(response, redis.ConnectionError):
+        if isinstance(response, exceptions.ConnectionError):
             raise response
         return response
 
 
-class _SimulatedConnection(_FakeConnection, _DelayedConnection):
+class _SimulatedConnection(_FakeConnection, _DelayedConnection):  # type: ignore[misc]
     async def lose(self) -> None:
         if self._sock is not None and not self._sock.handshaking:  # nothing goes over that of the short road
             _hang_up(self._sock)
@@ -127,7 +129,7 @@ class _SimulatedClient(SimRedis):
 
     def _send(self) -> None:
         if self._line.is_cut:
-            raise redis.ConnectionError("refused")
+            raise exceptions.ConnectionError("refused")
         self._line.round_trips += 1
 
 
@@ -143,10 +145,10 @@ class Place(ABC):
     def __init__(self) -> None:
         self.table = Table()
         self.lines: dict[Cache, Line] = {}
-        self._clients: list[redis.asyncio.Redis] = []
+        self._clients: list[Redis] = []
 
     @abstractmethod
-    def _connected(self, line: Line) -> redis.asyncio.Redis:
+    def _connected(self, line: Line) -> Redis:
         """A client over this line."""
 
     def run(self, test: Coroutine[Any, Any, None]) -> None:
@@ -159,16 +161,17 @@ class Place(ABC):
                 await test
                 for cache in self.lines:
                     await cache.aclose()
-                    await until(lambda cache=cache: cache.stats.in_flight == 0)  # promise 5
+                    while cache.stats.in_flight:  # promise 5: nothing is left behind
+                        await asyncio.sleep(0.005)
         finally:
             for client in self._clients:
-                await client.aclose()  # type: ignore[attr-defined]  # redis-py's stubs lag behind
+                await client.aclose()
 
-    @property
-    def redis(self) -> redis.asyncio.Redis:
+    @cached_property
+    def redis(self) -> Redis:
         return self._client(Line())
 
-    def _client(self, line: Line) -> redis.asyncio.Redis:
+    def _client(self, line: Line) -> Redis:
         client = self._connected(line)
         self._clients.append(client)
         return client
@@ -222,10 +225,12 @@ class Simulated(_OnFakeredis):
 
     def __init__(self) -> None:
         super().__init__()
-        self._world = World(round_trip=Uniform(0.001, high=0.003))  # replies overtake each other, as over several sockets
+        self._world = World(
+            round_trip=Uniform(0.001, high=0.003)
+        )  # replies overtake each other, as over several sockets
         self.server = self._world.server
 
-    def _connected(self, line: Line) -> redis.asyncio.Redis:
+    def _connected(self, line: Line) -> Redis:
         return _over(line, _SimulatedConnection, _SimulatedClient(self.server, line))
 
     def run(self, test: Coroutine[Any, Any, None]) -> None:
@@ -246,7 +251,7 @@ class Fake(_OnFakeredis):
         super().__init__()
         self.server = FakeServer()
 
-    def _connected(self, line: Line) -> redis.asyncio.Redis:
+    def _connected(self, line: Line) -> Redis:
         return _over(line, _FakeConnection, FakeRedis(server=self.server, retry=Retry(NoBackoff(), 0)))
 
 
@@ -257,8 +262,8 @@ class Real(Place):
         super().__init__()
         self._url = url
 
-    def _connected(self, line: Line) -> redis.asyncio.Redis:
-        client = redis.asyncio.Redis.from_url(self._url, retry=Retry(NoBackoff(), 0))
+    def _connected(self, line: Line) -> Redis:
+        client = Redis.from_url(self._url, retry=Retry(NoBackoff(), 0))
         return _over(line, _ServerConnection, client)
 
 
@@ -267,11 +272,11 @@ class WithoutRedis(Place):
 
     has_redis = False
 
-    def _connected(self, line: Line) -> redis.asyncio.Redis:
+    def _connected(self, line: Line) -> Redis:
         raise AssertionError("there is none here")
 
 
-def _over(line: Line, connection: type[Any], client: redis.asyncio.Redis) -> redis.asyncio.Redis:
+def _over(line: Line, connection: type[Any], client: Redis) -> Redis:
     pool = client.connection_pool
     pool.connection_class = connection
     pool.connection_kwargs["line"] = line
@@ -288,7 +293,7 @@ async def _cancel_the_rest() -> None:
 
 def _hang_up(socket: Any) -> None:
     """Close a connection of a fake server as a real one does: whoever reads from it hears of it."""
-    socket.put_response(redis.ConnectionError("closed by the server"))
+    socket.put_response(exceptions.ConnectionError("closed by the server"))
 
 
 async def crowd(cache: Cache, origin: Origin, n: int = 10) -> list[asyncio.Future[Any]]:

@@ -45,6 +45,13 @@ async def test_many_callers_at_two_nodes_load_once(nodes, closed):
     assert closed.calls == 1
 
 
+async def test_whichever_of_a_nodes_callers_is_the_first_to_hear_of_their_lease_the_load_begins(place, origin):
+    cache = place.make("cache-aside, cluster")
+    for number in range(30):  # the replies to ten looks come over ten connections, in any order
+        callers = [cache.get_or_set(f"key {number}", origin.load) for _ in range(10)]
+        assert set(await asyncio.gather(*callers)) == {f"value {number + 1}"}
+
+
 async def test_without_it_each_node_loads(place, both, closed):
     leader, waiter = await both(place.make("cache-aside"), place.make("cache-aside"))
     await until(lambda: closed.calls == 2)

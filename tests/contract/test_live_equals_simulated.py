@@ -117,8 +117,9 @@ async def measure(url: str, path: str, requests: dict[str, pd.DataFrame]) -> Liv
         runs = {name: Run(database, lambda: clock() - begin) for name in CACHES}
         async with asyncio.TaskGroup() as everything:
             for name, run in runs.items():
-                pattern, options = PATTERNS[CACHES[name].pattern], CACHES[name].options
-                caches: list[Cache] = [pattern(client, namespace=name, **options) for client in clients]
+                pattern: Any = PATTERNS[CACHES[name].pattern]
+                options = CACHES[name].options
+                caches = [pattern(client, namespace=name, **options) for client in clients]
                 times, nodes = requests[name]["time"].to_list(), requests[name]["node"].to_list()
                 everything.create_task(run.replay(caches, times, nodes))
     for client in clients:
@@ -133,7 +134,7 @@ async def timed(command: Any, clock: Callable[[], float]) -> float:
 
 
 @pytest.fixture(scope="module")
-def live(redis_server, tmp_path_factory) -> Live:
+def live(redis_server, tmp_path_factory):
     redis_server.flush()
     requests = {name: cs.simulate(scenario_of(name)).requests.sort_values("time") for name in CACHES}
     return asyncio.run(measure(redis_server.url, str(tmp_path_factory.mktemp("live") / "rows.sqlite"), requests))

@@ -40,9 +40,7 @@ async def test_a_load_begun_before_stores_nothing(make, closed, begun, invalidat
         assert await cache.get_or_set("k", closed.load) in ("set", "new")
 
 
-async def test_a_load_begun_before_at_another_node_stores_nothing(
-    make_nodes, closed, begun, invalidate, single_flight
-):
+async def test_a_load_begun_before_at_another_node_stores_nothing(make_nodes, closed, begun, invalidate, single_flight):
     here, there = make_nodes(single_flight=single_flight), make_nodes(single_flight=single_flight)
     caller = await begun(here)
     await invalidate(there)

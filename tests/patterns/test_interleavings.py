@@ -11,7 +11,6 @@ so any may overtake any other.
 import asyncio
 from collections.abc import Coroutine
 from dataclasses import dataclass, field
-from math import inf
 from typing import Any
 
 import pytest
