@@ -143,10 +143,10 @@ class Batch(RedisCache):
     async def _keep_many(
         self, tickets: Sequence[Ticket], sealed: Mapping[str, bytes], kept: Mapping[str, tuple[Envelope, float]]
     ) -> None:
-        await self._redis.store_many([(t.key, t.lease or b"", sealed[t.key], kept[t.key][1]) for t in tickets])
-        for ticket in tickets:
-            if not ticket.valid:  # invalidated meanwhile, which Redis may not have heard of
-                await self._redis.drop(ticket.key)
+        rows = [(t.key, t.lease or b"", sealed[t.key], kept[t.key][1]) for t in tickets]
+        for ticket, stored in zip(tickets, await self._redis.store_many(rows), strict=True):
+            if stored and not ticket.valid:
+                await self._redis.undo(ticket.key, sealed[ticket.key])
 
     def _lifetime(self, value: Any, options: CommonOptions) -> float:
         if options.jitter is None:

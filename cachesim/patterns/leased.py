@@ -181,6 +181,10 @@ class LeasedRedis:
             return await self._run(key, PUT, data, _milliseconds(kept)) is not None
         return await self._run(key, PUT_IF_NEWER, data, _milliseconds(kept), version) is not None
 
+    async def undo(self, key: str, data: bytes) -> None:
+        """Delete the value if it is still this one: an invalidation came after it, and may not have reached Redis."""
+        await self._answer(key, self._redis.eval(RELEASE, 1, self._prefix + key.encode(), data, b"", _LEASE_MS))
+
     async def drop(self, key: str) -> bool:
         """Delete the value and its lease, and so the right to store what was loaded before; whether it is done."""
         name = self._prefix + key.encode()

@@ -149,7 +149,8 @@ class RedisCache(LoadingCache):
                 return self._overtaken_by(found.envelope, key, found)
             if found.lease == b"!" + ticket.lease:
                 raise LoadFailed(f"the load of {key!r} under another lease has failed")
-            ticket.lease, mine = found.lease, found.mine
+            own = found.lease is not None and self._redis.owns(found.lease)  # made by one who joined this load since
+            ticket.lease, mine = found.lease, found.mine or own
         loaded: Envelope = await self._fetch(load, options, ticket)
         return loaded
 
@@ -209,13 +210,17 @@ class RedisCache(LoadingCache):
     async def _keep(self, data: bytes, kept: float, ticket: Ticket) -> bool:
         assert ticket.lease is not None
         stored = await self._redis.store(ticket.key, ticket.lease, data, kept)
-        if not ticket.valid:  # invalidated meanwhile, which Redis may not have heard of
-            await self._redis.drop(ticket.key)
+        if stored and not ticket.valid:
+            await self._redis.undo(ticket.key, data)
         return stored and ticket.valid
 
     async def _put(self, value: Any, options: Any, ticket: Ticket) -> None:
-        """Keep what was written; delete it if that fails, or if another write has come after it in this process."""
+        """Keep what was written; nothing if that fails, or if another write has come after it in this process."""
         envelope, kept = self._envelope(value, options, 0.0)
-        put = await self._redis.put(ticket.key, seal(*envelope), kept)
-        if not put or not ticket.valid:
+        await self._put_or_drop(ticket, seal(*envelope), kept)
+
+    async def _put_or_drop(self, ticket: Ticket, data: bytes, kept: float, version: int | None = None) -> None:
+        if not await self._redis.put(ticket.key, data, kept, version):
             await self._redis.drop(ticket.key)
+        elif not ticket.valid:
+            await self._redis.undo(ticket.key, data)

@@ -74,12 +74,12 @@ return 1
 """Prolong a lease that is still there; 1 if so, else 0."""
 
 RELEASE = """
--- KEYS: lease. ARGV: the lease, what takes its place or "", its ms.
+-- KEYS: lease, or value. ARGV: what is given up, what takes its place or "", its ms.
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 if ARGV[2] == '' then redis.call('DEL', KEYS[1]) else redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3]) end
 return 1
 """
-"""Give a lease up, only if it is still there: it may be another's by now."""
+"""Give a lease or a value up, only if it is still there: it may be another's by now."""
 
 
 def lease_name(value_name: bytes) -> bytes:

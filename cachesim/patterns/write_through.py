@@ -110,5 +110,4 @@ class WriteThrough(RedisCache):
             return
         ticket.valid = True  # a delete until now is older than what is in the database
         envelope, kept = self._envelope(value, options, 0.0)
-        if not await self._redis.put(key, seal(*envelope), kept, version) or not ticket.valid:
-            await self._redis.drop(key)
+        await self._put_or_drop(ticket, seal(*envelope), kept, version)

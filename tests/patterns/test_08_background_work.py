@@ -55,7 +55,7 @@ async def test_a_failure_is_told_though_the_caller_has_left(world, make_over_red
     caller = start(cache.set("k", "set"))
     await asyncio.sleep(0.5)
     await cancel(caller)
-    redis.errors["DEL"] = exceptions.ConnectionError("gone")
+    redis.errors = dict.fromkeys(("DEL", "RELEASE"), exceptions.ConnectionError("gone"))
     deletion = start(cache.delete("k"))
     gate.set()
     await deletion

@@ -222,7 +222,7 @@ def test_no_interleaving_of_two_nodes_breaks_a_promise(kind, options, world):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("kind", "options", "world"), [*ONE_NODE, *(row[:2] + (row[2] | {"nodes": 2},) for row in TWO_NODES)], ids=str
+    ("kind", "options", "world"), [*ONE_NODE, *((*row[:2], row[2] | {"nodes": 2}) for row in TWO_NODES)], ids=str
 )
 def test_no_interleaving_of_very_many_breaks_a_promise(kind, options, world):
     run(kind, options, world, examples=2000)
