@@ -77,7 +77,7 @@ class Batch(RedisCache):
             observe=observe,
         )
 
-    _read = CacheAside._read
+    get_or_set = CacheAside.get_or_set
 
     async def get_or_set_many(self, keys: Sequence[str], load: LoadMany, **changes: Any) -> list[Any]:
         """The values of `keys`, position by position, twice where a key stands twice; no keys cost nothing.

@@ -14,7 +14,6 @@ from typing import Any, Literal
 import redis.asyncio
 
 from cachesim.patterns.cache import Loader, Observer, wall_clock
-from cachesim.patterns.envelope import Envelope
 from cachesim.patterns.redis_cache import RedisCache
 
 __all__ = ["CacheAside"]
@@ -60,9 +59,10 @@ class CacheAside(RedisCache):
             observe=observe,
         )
 
-    async def _read(self, key: str, load: Loader, options: Any) -> Envelope:
+    async def get_or_set(self, key: str, load: Loader, **changes: Any) -> Any:
+        options = self.options_with(changes) if changes else self._options
         found = await self._look(key, options)
         if self._is_fresh(found.envelope):
             self._hit(key)
-            return found.envelope
-        return await self._load_or_serve_stale(key, load, options, found)
+            return self._serve(found.envelope)
+        return self._serve(await self._load_or_serve_stale(key, load, options, found))

@@ -87,17 +87,18 @@ class EarlyRecompute(RedisCache):
             observe=observe,
         )
 
-    async def _read(self, key: str, load: Loader, options: Any) -> Envelope:
+    async def get_or_set(self, key: str, load: Loader, **changes: Any) -> Any:
+        options = self.options_with(changes) if changes else self._options
         found = await self._look(key, options)
         held = found.envelope
         if not self._is_fresh(held):
-            return await self._load_or_serve_stale(key, load, options, found)
+            return self._serve(await self._load_or_serve_stale(key, load, options, found))
         if self._is_due(held, options):
             if not options.background:
-                return await self._recompute_first(key, load, options, held)
+                return self._serve(await self._recompute_first(key, load, options, held))
             self._recompute(key, load, options, "early", held)
         self._hit(key)
-        return held
+        return self._serve(held)
 
     def _is_due(self, held: Envelope, options: Any) -> bool:
         """The draw of XFetch."""

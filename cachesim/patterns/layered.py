@@ -79,7 +79,9 @@ class SecondLayer(CacheAside):
     """L2: its values say until when they are fresh."""
 
     layer = "l2"
-    read = CacheAside._read
+
+    def _serve(self, envelope: Envelope) -> Envelope:
+        return envelope
 
     def _envelope(self, value: Any, options: Any, seconds: float) -> tuple[Envelope, float]:
         lifetime = self._lifetime(value, options)
@@ -167,14 +169,15 @@ class Layered(Cache):
             )
 
     async def get_or_set(self, key: str, load: Loader, **changes: Any) -> Any:
-        read = partial(self.l2.read, key, load, self._options_of_l2(changes))
+        self._check(changes)
+        read = partial(self.l2.get_or_set, key, load, **changes)
         if self._invalidations is not None and not self._invalidations.listening:
             self._invalidations.start()
             return (await read()).value
         return await self.l1.read(key, read)
 
     async def set(self, key: str, value: Any, **changes: Any) -> None:
-        self._options_of_l2(changes)
+        self._check(changes)
         await self._writes.carry(key, lambda _: self._write(key, partial(self.l2.set, key, value, **changes)))
 
     async def delete(self, key: str) -> None:
@@ -210,7 +213,7 @@ class Layered(Cache):
             in_flight=second.in_flight + len(self._writes),
         )
 
-    def _options_of_l2(self, changes: dict[str, Any]) -> Any:
+    def _check(self, changes: dict[str, Any]) -> None:
+        """Refuse what cannot differ from call to call, before anything is done."""
         if changes:
-            self._options.replace(**changes)  # which refuses what holds for the whole cache
-        return self.l2.options_with(changes)
+            self._options.replace(**changes)

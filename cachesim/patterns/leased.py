@@ -17,7 +17,7 @@ from redis.exceptions import RedisClusterException, RedisError, ResponseError
 
 from cachesim.patterns.breaker import Breaker
 from cachesim.patterns.envelope import Envelope, open_envelope
-from cachesim.patterns.scripts import LOOK, PUT, PUT_IF_NEWER, RELEASE, RENEW, STORE, lease_name
+from cachesim.patterns.scripts import LEASES, LOOK, PUT, PUT_IF_NEWER, RELEASE, RENEW, STORE
 
 __all__ = ["AWAY", "LEASE", "Found", "LeasedRedis"]
 
@@ -64,6 +64,7 @@ class LeasedRedis:
     ) -> None:
         self._redis, self._failed, self._orphaned = redis, failed, orphaned
         self._prefix = prefix.encode()
+        self._lease_prefix = LEASES + b"{" + self._prefix
         self._breaker = Breaker(clock)
         owner = secrets.token_hex(8).encode()  # who it is, no matter of chance: two caches with one seed must differ
         self._exclusive, self._shared = b"x" + owner, b"s" + owner
@@ -110,10 +111,17 @@ class LeasedRedis:
         return found
 
     def _look(self, key: str, mode: Mode, exclusive: bool, awaited: bytes) -> tuple[Any, ...]:
-        name = self._prefix + key.encode()
+        value, lease = self._names(key)
         self._number += 1
-        lease = b"%b%d" % (self._exclusive if exclusive else self._shared, self._number)
-        return LOOK, 2, name, lease_name(name), lease, _LEASE_MS, mode, awaited
+        made = (self._exclusive if exclusive else self._shared) + b"%d" % self._number
+        return LOOK, 2, value, lease, made, _LEASE_MS, mode, awaited
+
+    def _names(self, key: str) -> tuple[bytes, bytes]:
+        """The keys of a value and of its lease in Redis; in a Redis Cluster both lie in one slot."""
+        name = key.encode()
+        if b"{" in name:  # the tag of the key itself says where it lies
+            return self._prefix + name, LEASES + self._prefix + name
+        return self._prefix + name, self._lease_prefix + name + b"}"
 
     def _found(self, key: str, request: tuple[Any, ...], reply: Any, since: int) -> Found | None:
         """What a reply says; None for a malformed value that came without a lease to replace it under."""
@@ -183,12 +191,11 @@ class LeasedRedis:
 
     async def undo(self, key: str, data: bytes) -> None:
         """Delete the value if it is still this one: an invalidation came after it, and may not have reached Redis."""
-        await self._answer(key, self._redis.eval(RELEASE, 1, self._prefix + key.encode(), data, b"", _LEASE_MS))
+        await self._answer(key, self._redis.eval(RELEASE, 1, self._names(key)[0], data, b"", _LEASE_MS))
 
     async def drop(self, key: str) -> bool:
         """Delete the value and its lease, and so the right to store what was loaded before; whether it is done."""
-        name = self._prefix + key.encode()
-        return await self._answer(key, self._redis.delete(name, lease_name(name))) is not None
+        return await self._answer(key, self._redis.delete(*self._names(key))) is not None
 
     async def renew(self, key: str, lease: bytes) -> None:
         """Prolong a lease that is still there."""
@@ -203,8 +210,7 @@ class LeasedRedis:
     # Redis, which may be away
 
     def _request(self, key: str, script: str, *arguments: Any) -> tuple[Any, ...]:
-        name = self._prefix + key.encode()
-        names = (lease_name(name),) if script in (RENEW, RELEASE) else (name, lease_name(name))
+        names = self._names(key)[1:] if script in (RENEW, RELEASE) else self._names(key)
         return script, len(names), *names, *arguments
 
     def _run(self, key: str, script: str, *arguments: Any) -> Awaitable[Any]:

@@ -1,13 +1,12 @@
 """What the patterns over Redis share: loading under a lease, serving stale, recomputing, writing.
 
-A pattern says in `_read` what it does with what it finds, and in `_envelope` how long it keeps what it loads.
+A pattern says in `get_or_set` what it does with what it finds, and in `_envelope` how long it keeps what it loads.
 """
 
 from __future__ import annotations
 
 import asyncio
 import random
-from abc import abstractmethod
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, ClassVar, Literal, TypeGuard
@@ -69,20 +68,12 @@ class RedisCache(LoadingCache):
         self._renewal = Renewal(LEASE / 3, self._renew)
         self._redis = LeasedRedis(redis, prefix=prefix, clock=clock, failed=self.failed, orphaned=self._release)
 
-    @abstractmethod
-    async def _read(self, key: str, load: Loader, options: Any) -> Envelope:
-        """The value of `key`, from Redis or from a load."""
-
     def _envelope(self, value: Any, options: Any, seconds: float) -> tuple[Envelope, float]:
         """A value to keep, and the seconds that Redis keeps it."""
         lifetime = self._lifetime(value, options)
         if options.stale_if_error is None:
             return Envelope(value), lifetime
         return Envelope(value, self._clock() + lifetime), lifetime + options.stale_if_error
-
-    async def get_or_set(self, key: str, load: Loader, **changes: Any) -> Any:
-        options = self.options_with(changes) if changes else self._options
-        return (await self._read(key, load, options)).value
 
     async def set(self, key: str, value: Any, **changes: Any) -> None:
         options = self.options_with(changes)
@@ -97,6 +88,10 @@ class RedisCache(LoadingCache):
 
     def _is_fresh(self, envelope: Envelope | None) -> TypeGuard[Envelope]:
         return envelope is not None and (envelope.fresh_until is None or self._clock() <= envelope.fresh_until)
+
+    def _serve(self, envelope: Envelope) -> Any:
+        """What a caller is given."""
+        return envelope.value
 
     # Loading for a caller
 
@@ -142,7 +137,8 @@ class RedisCache(LoadingCache):
                 ticket.lease = None
                 break
             await asyncio.sleep(pause)
-            found = await self._redis.look(key, "peek", exclusive=True, awaited=ticket.lease)
+            others = b"" if self._redis.owns(ticket.lease) else ticket.lease  # a failure of its own was told already
+            found = await self._redis.look(key, "peek", exclusive=True, awaited=others)
             if found.lease is None and found.envelope is not None and not self._is_fresh(found.envelope):
                 found = await self._look(key, options, "claim")
             if self._is_fresh(found.envelope):

@@ -13,7 +13,7 @@ while the lease is still there. The first letter of a lease says what it is:
 They are sent whole (`EVAL`): they are short, and a server that has forgotten them costs no second round trip.
 """
 
-__all__ = ["LEASES", "LOOK", "PUT", "PUT_IF_NEWER", "RELEASE", "RENEW", "STORE", "lease_name"]
+__all__ = ["LEASES", "LOOK", "PUT", "PUT_IF_NEWER", "RELEASE", "RENEW", "STORE"]
 
 LEASES = b"cachesim-lease:"
 """What the keys of leases begin with."""
@@ -80,12 +80,3 @@ if ARGV[2] == '' then redis.call('DEL', KEYS[1]) else redis.call('SET', KEYS[1],
 return 1
 """
 """Give a lease or a value up, only if it is still there: it may be another's by now."""
-
-
-def lease_name(value_name: bytes) -> bytes:
-    """The key of the lease beside a value; both lie in the same slot of a Redis Cluster.
-
-    >>> lease_name(b"cache:v1:user:1")
-    b'cachesim-lease:{cache:v1:user:1}'
-    """
-    return LEASES + (value_name if b"{" in value_name else b"{%b}" % value_name)

@@ -79,17 +79,18 @@ class StaleWhileRevalidate(RedisCache):
             observe=observe,
         )
 
-    async def _read(self, key: str, load: Loader, options: Any) -> Envelope:
+    async def get_or_set(self, key: str, load: Loader, **changes: Any) -> Any:
+        options = self.options_with(changes) if changes else self._options
         found = await self._look(key, options)
         held = found.envelope
         if self._is_fresh(held):
             self._hit(key)
-            return held
+            return self._serve(held)
         if held is not None and self._clock() <= (held.fresh_until or 0.0) + options.stale_for:
             self._recompute(key, load, options, "refresh", held)
             self._serve_stale(key)
-            return held
-        return await self._load_or_serve_stale(key, load, options, found)
+            return self._serve(held)
+        return self._serve(await self._load_or_serve_stale(key, load, options, found))
 
     def _envelope(self, value: Any, options: Any, seconds: float) -> tuple[Envelope, float]:
         lifetime = self._lifetime(value, options)

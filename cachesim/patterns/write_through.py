@@ -89,7 +89,7 @@ class WriteThrough(RedisCache):
         )
         self._write_database = store
 
-    _read = CacheAside._read
+    get_or_set = CacheAside.get_or_set
 
     async def set(self, key: str, value: Any, **changes: Any) -> None:
         options = self.options_with(changes)

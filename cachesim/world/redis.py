@@ -18,6 +18,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from heapq import heappush
 from math import inf, isfinite
+from threading import RLock
 from typing import Any
 
 import numpy as np
@@ -137,6 +138,7 @@ class SimServer(FakeServer):
 
     def __init__(self, setting: Redis, loop: SimLoop, rng: np.random.Generator, recorder: Recorder) -> None:
         super().__init__(version=(7, 4))
+        self.lock: Any = RLock()  # scripts wake those who block, whether or not a command holds it already
         self.loop, self.env, self.recorder = loop, loop.env, recorder
         trip = setting.round_trip
         self.trips: Iterator[float] = (trip if isinstance(trip, Latency) else Constant(trip)).draws(rng)
@@ -295,8 +297,7 @@ class SimRedis(FakeAsyncRedisMixin, redis.asyncio.Redis):  # type: ignore[misc] 
 
     def _twin_now(self, argument: tuple[Twin, tuple[Any, ...]]) -> Any:
         twin, arguments = argument
-        with self._server.lock:  # which those who block on a stream are woken under
-            reply = twin(self._database, self._loop.env._now, *arguments)
+        reply = twin(self._database, self._loop.env._now, *arguments)
         if not self._decodes:
             return reply
         if isinstance(reply, list):
@@ -325,6 +326,6 @@ class SimRedis(FakeAsyncRedisMixin, redis.asyncio.Redis):  # type: ignore[misc] 
             item.expireat = self._loop.env._now + px / 1000.0
         database[key] = item
         if database._watches or database._change_callbacks:
-            with self._server.lock:
+            with database.condition:
                 database.notify_watch(key)
         return True

@@ -123,4 +123,5 @@ def _prolong(database: Database, now: float, key: bytes, ms: Any) -> None:
 
 def _changed(database: Database, key: bytes) -> None:
     if database._watches or database._change_callbacks:
-        database.notify_watch(key)
+        with database.condition:
+            database.notify_watch(key)

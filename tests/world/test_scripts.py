@@ -19,7 +19,7 @@ from tests.live.conftest import redis_server  # noqa: F401 - a fixture
 from tests.live.server import Server
 from tests.world.test_redis import World
 
-VALUE, LEASE = b"cache:v1:k", scripts.lease_name(b"cache:v1:k")
+VALUE, LEASE = b"cache:v1:k", scripts.LEASES + b"{cache:v1:k}"
 LEASES = st.sampled_from([b"s1", b"s2", b"x1", b"x2", b"v1", b"v9", b"v10", b"!x1"])
 DATA = st.sampled_from([b"", b"[1,2]", b"\x00\xff\r\n"])
 SHORT, LONG = 20_000, 60_000
