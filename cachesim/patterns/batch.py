@@ -7,6 +7,7 @@ lifetimes differ by some jitter.
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
@@ -29,10 +30,9 @@ LoadMany = Callable[[list[str]], Awaitable[Mapping[str, Any]]]
 
 
 class BatchOptions(RedisOptions):
-    """`jitter`: None for a tenth of `ttl`. `single_flight`: in this process; more would take a third round trip."""
+    """`jitter`: None for a tenth of `ttl`."""
 
     jitter: Seconds | None = None  # type: ignore[assignment]
-    single_flight: Literal["none", "process"] = "process"
 
 
 class Batch(RedisCache):
@@ -54,7 +54,7 @@ class Batch(RedisCache):
         *,
         ttl: float,
         jitter: float | None = None,
-        single_flight: Literal["none", "process"] = "process",
+        single_flight: Literal["none", "process", "cluster"] = "process",
         negative_ttl: float | None = None,
         stale_if_error: float | None = None,
         load_timeout: float | None = None,
@@ -83,26 +83,33 @@ class Batch(RedisCache):
         """The values of `keys`, position by position, twice where a key stands twice; no keys cost nothing.
 
         `load(missing)` returns a mapping; a key that it lacks is an absent row, whose value is None. Raises what `load`
-        raises, unless all that is missing may be served stale.
+        raises, unless all that is missing may be served stale. Values past their lifetime that are at hand (with
+        `stale_if_error`) cost a third round trip, and so do those that another process is loading for the cluster.
         """
-        options = self.options_with(changes)
+        options = self.options_with(changes) if changes else self._options
         wanted = list(dict.fromkeys(keys))
         if not wanted:
             return []
-        since = self._flights.departures
-        looks = await self._redis.look_many(wanted, "" if options.stale_if_error is None else "claim", since=since)
-        values, missing = {}, {}
-        for key, found in zip(wanted, looks, strict=True):
-            if self._is_fresh(found.envelope):
+        found = await self._look_many(wanted, options)
+        if held := [key for key in wanted if found[key].envelope and not self._is_fresh(found[key].envelope)]:
+            found |= await self._look_many(held, options, "claim")
+        envelopes = {}
+        missing = {}
+        for key in wanted:
+            if self._is_fresh(envelope := found[key].envelope):
                 self._hit(key)
-                values[key] = found.envelope.value
+                envelopes[key] = self._overtaken_by(envelope, key, found[key])
             else:
                 self._missed(key)
-                missing[key] = found
+                missing[key] = found[key]
         if missing:
-            envelopes = await self._load_missing(missing, load, options)
-            values |= {key: envelope.value for key, envelope in envelopes.items()}
-        return [values[key] for key in keys]
+            envelopes |= await self._load_missing(missing, load, options)
+        return [envelopes[key].value for key in keys]
+
+    async def _look_many(self, keys: Sequence[str], options: Any, mode: Literal["", "claim"] = "") -> dict[str, Found]:
+        exclusive = options.single_flight == "cluster"
+        looks = await self._redis.look_many(keys, mode, exclusive=exclusive, since=self._flights.departures)
+        return dict(zip(keys, looks, strict=True))
 
     async def _load_missing(self, missing: Mapping[str, Found], load: LoadMany, options: Any) -> Mapping[str, Envelope]:
         """One load for all that nobody else is loading."""
@@ -110,14 +117,18 @@ class Batch(RedisCache):
         for key, found in missing.items():
             if joins and self._flights.joinable(key, found.lease, found.since) is not None:
                 self._joined(key)
+                if found.mine:
+                    self._release(key, found.lease)
+            elif found.lease is not None and not found.mine:  # another process loads it: wait for what it stores
+                wait = partial(self._fetch_or_wait, partial(_one, key, load), options, False)
+                self._flights.launch(key, wait, found.lease, background=False)
         leases = {key: (found.lease, found.since) for key, found in missing.items()}
         try:
             return await self._flights.share_many(leases, partial(self._fetch_many, load, options), joins=joins)
         except Exception:
-            limit = self._clock() - (options.stale_if_error or 0.0)
-            stale = {
-                k: f.envelope for k, f in missing.items() if f.envelope and limit <= (f.envelope.fresh_until or 0.0)
-            }
+            oldest = self._clock() - (options.stale_if_error or 0.0)
+            held = {key: found.envelope for key, found in missing.items() if found.envelope is not None}
+            stale = {key: envelope for key, envelope in held.items() if oldest <= (envelope.fresh_until or 0.0)}
             if len(stale) < len(missing):
                 raise
             for key in stale:
@@ -130,15 +141,19 @@ class Batch(RedisCache):
             self._renewal.hold(ticket)
         try:
             rows, seconds = await self._ask(keys, partial(load, keys), options)
+            kept = {key: self._envelope(rows.get(key), options, seconds) for key in keys}
+            sealed = {key: seal(*envelope) for key, (envelope, _) in kept.items()}
+            valid = [ticket for ticket in tickets if ticket.valid and ticket.lease is not None]
+            if valid:
+                await self._flights.land(valid[0], lambda _: self._keep_many(valid, sealed, kept))
+            return {key: envelope for key, (envelope, _) in kept.items()}
+        except (Exception, asyncio.CancelledError) as error:
+            for ticket in tickets:
+                self._release(ticket.key, ticket.lease, failed=isinstance(error, Exception))
+            raise
         finally:
             for ticket in tickets:
                 self._renewal.drop(ticket)
-        kept = {key: self._envelope(rows.get(key), options, seconds) for key in keys}
-        sealed = {key: seal(*envelope) for key, (envelope, _) in kept.items()}
-        valid = [ticket for ticket in tickets if ticket.valid and ticket.lease is not None]
-        if valid:
-            await self._flights.land(valid[0], lambda _: self._keep_many(valid, sealed, kept))
-        return {key: envelope for key, (envelope, _) in kept.items()}
 
     async def _keep_many(
         self, tickets: Sequence[Ticket], sealed: Mapping[str, bytes], kept: Mapping[str, tuple[Envelope, float]]
@@ -152,3 +167,7 @@ class Batch(RedisCache):
         if options.jitter is None:
             options = options.replace(jitter=options.lifetime / 10)
         return super()._lifetime(value, options)
+
+
+async def _one(key: str, load: LoadMany) -> Any:
+    return (await load([key])).get(key)

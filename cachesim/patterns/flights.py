@@ -139,12 +139,12 @@ class Flights:
             raise
         return {key: _part(flight, key, results[flight]) for key, flight in flights.items()}
 
-    def launch(self, key: str, load: Work) -> None:
-        """Start a load that nobody waits for, though others may join; it runs to its end."""
+    def launch(self, key: str, load: Work, lease: bytes | None = None, *, background: bool = True) -> None:
+        """Start a load that nobody waits for, though others may join; in the background it runs to its end."""
         flight = Flight()
-        flight.background = True
-        self.in_background += 1
-        self._start(flight, partial(load, self._depart(flight, key, None)))
+        flight.background = background
+        self.in_background += background
+        self._start(flight, partial(load, self._depart(flight, key, lease)))
 
     def land(self, ticket: Ticket, write: Work) -> Awaitable[Any]:
         """Write what was loaded under `ticket`, to the end even if all who wait for it leave."""

@@ -88,26 +88,32 @@ class LeasedRedis:
             self._went_away(key, error)
             return Found()
         except asyncio.CancelledError:
-            if exclusive:
-                self._orphaned(key, request[4])
+            self._orphaned(key, request[4])
             raise
         self._breaker.worked()
         return found or await self._look_anew(key, exclusive, since)
 
-    async def look_many(self, keys: Sequence[str], mode: Mode = "", *, since: int = 0) -> list[Found]:
+    async def look_many(
+        self, keys: Sequence[str], mode: Mode = "", *, exclusive: bool = False, since: int = 0
+    ) -> list[Found]:
         """The same for several keys, in one round trip."""
         if not self._breaker.allows():
             return [Found()] * len(keys)
-        requests = [self._look(key, mode, False, b"") for key in keys]
-        replies = await self._pipeline(keys[0], requests)
+        requests = [self._look(key, mode, exclusive, b"") for key in keys]
+        try:
+            replies = await self._pipeline(keys[0], requests)
+        except asyncio.CancelledError:
+            for key, request in zip(keys, requests, strict=True):
+                self._orphaned(key, request[4])
+            raise
         if replies is None:
             return [Found()] * len(keys)
         found = []
         for key, request, reply in zip(keys, requests, replies, strict=True):
             if isinstance(reply, Exception):
-                found.append(await self._look_failed(key, mode, False, reply, since))
+                found.append(await self._look_failed(key, mode, exclusive, reply, since))
             else:
-                found.append(self._found(key, request, reply, since) or await self._look_anew(key, False, since))
+                found.append(self._found(key, request, reply, since) or await self._look_anew(key, exclusive, since))
         return found
 
     def _look(self, key: str, mode: Mode, exclusive: bool, awaited: bytes) -> tuple[Any, ...]:

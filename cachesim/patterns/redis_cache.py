@@ -123,6 +123,8 @@ class RedisCache(LoadingCache):
     def _load_under(self, key: str, load: Loader, options: Any, found: Found) -> Awaitable[Envelope]:
         """Load and keep; with single flight in the cluster, the owner of the lease loads for all."""
         if options.single_flight == "cluster":
+            if found.mine and self._flights.joinable(key, found.lease, found.since) is not None:
+                self._release(key, found.lease)  # of no use to who joins a load that has begun meanwhile
             fetch = partial(self._fetch_or_wait, load, options, found.mine)
             return self._join_or_start(key, fetch, found.lease, found.since)
         return self._load(key, load, options, found.lease, found.since)
@@ -145,8 +147,7 @@ class RedisCache(LoadingCache):
                 return self._overtaken_by(found.envelope, key, found)
             if found.lease == b"!" + ticket.lease:
                 raise LoadFailed(f"the load of {key!r} under another lease has failed")
-            own = found.lease is not None and self._redis.owns(found.lease)  # made by one who joined this load since
-            ticket.lease, mine = found.lease, found.mine or own
+            ticket.lease, mine = found.lease, found.mine
         loaded: Envelope = await self._fetch(load, options, ticket)
         return loaded
 

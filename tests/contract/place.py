@@ -139,7 +139,7 @@ class Place(ABC):
     `redis`: a client for the tests themselves, whose line is never cut.
     """
 
-    unit: ClassVar[float] = 0.05
+    unit: ClassVar[float] = 0.03
     has_redis: ClassVar[bool] = True
 
     def __init__(self) -> None:

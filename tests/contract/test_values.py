@@ -49,7 +49,7 @@ async def test_many_readers_at_the_instant_of_expiry_all_get_a_value(place, make
             assert (await cache.get_or_set("k", origin.load)).startswith("value")
             await asyncio.sleep(0.001)
 
-    await asyncio.gather(*(read_until(calls=5) for _ in range(5)))
+    await asyncio.gather(*(read_until(calls=3) for _ in range(5)))
 
 
 async def test_a_lifetime_may_differ_from_call_to_call(place, make, origin):
@@ -77,12 +77,12 @@ async def test_an_absent_row_is_there_when_it_is_created(make, origin):
     assert await cache.get_or_set("k", origin.load) == "row"
 
 
-@pytest.mark.parametrize("data", MALFORMED, ids=range(len(MALFORMED)))
-async def test_malformed_bytes_are_a_miss_and_replaced(place, make_over_redis, origin, data):
-    await place.redis.set("cache:v1:k", data)
+async def test_malformed_bytes_are_a_miss_and_replaced(place, make_over_redis, origin):
     cache = make_over_redis()
-    for _ in range(3):
-        assert await cache.get_or_set("k", origin.load) == "value 1"
+    for number, data in enumerate(MALFORMED, start=1):
+        await place.redis.set(f"cache:v1:key {number}", data)
+        for _ in range(3):
+            assert await cache.get_or_set(f"key {number}", origin.load) == f"value {number}"
 
 
 @pytest.mark.parametrize("plant", ["rpush", "sadd"])

@@ -8,8 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from redis import exceptions
 
-from cachesim.patterns import LoadTimeout
-from cachesim.settings import InvalidSetting
+from cachesim.patterns import LoadFailed, LoadTimeout
 from tests.patterns.kit import ROUND_TRIP, OriginError, World, cancel, outcome, start, turns
 
 
@@ -221,9 +220,45 @@ async def test_alone_everybody_loads_all_they_lack(make):
     assert rows.queries == [["a", "b"]] * 3
 
 
-def test_single_flight_in_the_cluster_would_cost_a_third_round_trip_and_is_refused(make):
-    with pytest.raises(InvalidSetting, match="single_flight: 'cluster' is not allowed"):
-        make(single_flight="cluster")
+async def test_in_the_cluster_two_nodes_load_each_key_once(make):
+    nodes, rows = [make(single_flight="cluster") for _ in range(2)], Rows(a="A", b="B", c="C")
+    first = start(nodes[0].get_or_set_many(["a", "b"], rows.load))
+    await asyncio.sleep(0.5)
+    second = start(nodes[1].get_or_set_many(["b", "c", "a"], rows.load))
+    assert [await first, await second] == [["A", "B"], ["B", "C", "A"]]
+    assert rows.queries == [["a", "b"], ["c"]]
+
+
+async def test_in_the_cluster_a_failure_is_told_to_the_other_node(make):
+    nodes, rows = [make(single_flight="cluster") for _ in range(2)], Rows(a="A", b="B")
+    rows.error = OriginError()
+    first = start(nodes[0].get_or_set_many(["a", "b"], rows.load))
+    await asyncio.sleep(0.5)
+    second = start(nodes[1].get_or_set_many(["b"], rows.load))
+    assert await outcome(first) is rows.error
+    assert isinstance(await outcome(second), LoadFailed)
+    rows.error = None
+    assert await nodes[1].get_or_set_many(["a", "b"], rows.load) == ["A", "B"]
+
+
+async def test_in_the_cluster_who_waits_takes_over_from_who_leaves(make):
+    nodes, rows = [make(single_flight="cluster") for _ in range(2)], Rows(a="A", b="B")
+    first = start(nodes[0].get_or_set_many(["a", "b"], rows.load))
+    await asyncio.sleep(0.5)
+    second = start(nodes[1].get_or_set_many(["a", "b"], rows.load))
+    await asyncio.sleep(0.1)
+    await cancel(first)
+    assert await second == ["A", "B"]
+    assert asyncio.get_running_loop().time() < 2
+
+
+async def test_in_the_cluster_too_a_batch_that_nobody_else_loads_costs_two_round_trips(world, make):
+    cache, rows = make(single_flight="cluster"), Rows(**numbered(20))
+    before = round_trips(world)
+    await cache.get_or_set_many(list(rows.rows), rows.load)
+    assert round_trips(world) - before == 2
+    await cache.get_or_set_many(list(rows.rows), rows.load)
+    assert round_trips(world) - before == 3
 
 
 # One caller leaves, or a load fails

@@ -199,6 +199,7 @@ TWO_NODES: list[Any] = [
     ("early-recompute", CLUSTER | {"beta": 2.0}, DELETE),
     ("stale-while-revalidate", CLUSTER | {"stale_for": 5.0}, DELETE),
     ("batch of one", PROCESS | STALE, DELETE),
+    ("batch of one", CLUSTER | STALE, DELETE),
 ]
 
 
