@@ -21,8 +21,6 @@ import redis.asyncio
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
-from cachesim.patterns.leased import AWAY
-
 __all__ = ["Invalidations", "PubSubInvalidations", "StreamInvalidations"]
 
 _PAUSE = 1.0
@@ -80,7 +78,7 @@ class Invalidations(ABC):
         while True:
             try:
                 await self._listen()
-            except AWAY as error:
+            except Exception as error:  # whatever it is, it must not end the listener
                 self._failed(error)
             self.listening = False
             self._gap()
@@ -116,6 +114,7 @@ class PubSubInvalidations(Invalidations):
             try:
                 async for message in pubsub.listen():
                     if message["type"] == "subscribe":
+                        self._lost()  # before the first one, and while a connection was made anew under our feet
                         self.listening = True
                     else:
                         self._hear(message["data"])

@@ -254,7 +254,7 @@ class SimLoop(NoRealWorld):
         timer = Timer(when, callback, args, self, context)
         if when <= self.env._now:
             self._due_at_once.append(timer)
-        else:
+        elif when < inf:  # else it never comes
             timer._scheduled = True  # type: ignore[attr-defined]
             heappush(self._queue, (when, NORMAL, next(self._next_id), timer))
         return timer

@@ -171,7 +171,6 @@ def test_hit_ratios_are_the_same(run_and_simulations):
     assert distance(run.hit_ratio(), simulations, "hit_ratio") < 4
 
 
-def test_single_flight_leaves_one_load_an_episode_in_a_process_or_in_all(live):
+def test_single_flight_in_the_cluster_leaves_one_load_an_episode(live):
     assert set(live.runs["cluster"].episode_sizes()) == {1}
-    assert set(live.runs["process"].episode_sizes()) <= {1, 2}
     assert max(live.runs["none"].episode_sizes()) > 2

@@ -1,4 +1,4 @@
-"""Promise 6: a load that began before an invalidation or a write never stores its result over it, within one process.
+"""Promise 6: a load that began before an invalidation or a write never stores its result over it, in any process.
 
 Traps: FusionCache 535, 613, 625 and 628, Caffeine 193, aiocache 95, `cache_clear()` of cachetools during a call. "On
 the wire" is a SET that has been sent and reaches Redis later than what was sent after it, over another connection.
@@ -241,3 +241,67 @@ async def test_a_value_spoiled_on_the_wire_still_reaches_those_who_waited(make_o
     gate.set()
     await deletion
     assert await outcome(old) == "value 1"
+
+
+# Two nodes
+
+
+@pytest.fixture
+def nodes(make_over_redis, single_flight):
+    return [make_over_redis(single_flight=single_flight) for _ in range(2)]
+
+
+async def test_a_load_begun_before_an_invalidation_at_another_node_stores_nothing(nodes, origin, invalidate, never_old):
+    old = start(nodes[0].get_or_set("k", origin.load))
+    await asyncio.sleep(0.5)
+    await invalidate(nodes[1])
+    assert await old == "old"
+    for node in nodes:
+        await never_old(node)
+
+
+async def test_who_comes_after_a_delete_at_another_node_does_not_join_the_old_load(nodes, origin):
+    origin.values = ["old", "new"]
+    old = start(nodes[0].get_or_set("k", origin.load))
+    await asyncio.sleep(0.5)
+    await nodes[1].delete("k")
+    new = start(nodes[0].get_or_set("k", origin.load))
+    assert [await old, await new] == ["old", "new"]
+    assert [await node.get_or_set("k", origin.load) for node in nodes] == ["new", "new"]
+
+
+async def test_an_old_load_that_ends_last_does_not_overwrite_that_of_another_node(nodes, origin):
+    origin.values, origin.seconds = ["old", "new"], 5
+    old = start(nodes[0].get_or_set("k", origin.load))
+    await asyncio.sleep(0.5)
+    await nodes[1].delete("k")
+    origin.seconds = 1
+    assert await nodes[1].get_or_set("k", origin.load) == "new"
+    assert await old == "old"
+    assert [await node.get_or_set("k", origin.load) for node in nodes] == ["new", "new"]
+
+
+async def test_a_value_on_the_wire_comes_too_late_for_a_delete_at_another_node(nodes, origin, redis):
+    origin.values = ["old", "new"]
+    gate = redis.hold("STORE")
+    old = start(nodes[0].get_or_set("k", origin.load))
+    await asyncio.sleep(1.5)
+    del redis.held["STORE"]
+    await nodes[1].delete("k")
+    gate.set()
+    assert await old == "old"
+    assert [await node.get_or_set("k", origin.load) for node in nodes] == ["new", "new"]
+
+
+async def test_a_load_is_not_stored_into_a_redis_that_was_emptied_meanwhile(nodes, origin, redis):
+    old = start(nodes[0].get_or_set("k", origin.load))
+    await asyncio.sleep(0.5)
+    await redis.flushall()  # and with it the trace of any delete
+    await old
+    assert await nodes[1].get_or_set("k", origin.load) == "value 2"
+
+
+async def test_a_long_load_keeps_its_right_to_store(nodes, origin):
+    origin.seconds = 60.0
+    await nodes[0].get_or_set("k", origin.load)
+    assert await nodes[1].get_or_set("k", origin.load) == "value 1"

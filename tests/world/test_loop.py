@@ -12,6 +12,7 @@ import time
 import weakref
 from collections.abc import Sequence
 from functools import partial
+from math import inf
 from typing import Any
 
 import pytest
@@ -656,6 +657,14 @@ def test_the_clock_stays_where_a_timeout_was_left(loop):
     loop.run_until_complete(main())
     loop.run_forever()
     assert loop.time() == 1
+
+
+def test_a_timer_at_no_time_never_comes_and_time_stands_still(env, loop):
+    timer = loop.call_later(inf, pytest.fail)
+    loop.run()
+    assert env.now == 0
+    assert loop.is_idle()
+    timer.cancel()
 
 
 def test_cancelled_timers_do_not_pile_up(env, loop):
