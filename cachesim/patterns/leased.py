@@ -88,7 +88,7 @@ class LeasedRedis:
             self._went_away(key, error)
             return Found()
         except asyncio.CancelledError:
-            self._orphaned(key, request[4])
+            self._orphaned(key, _made_by(request))
             raise
         self._breaker.worked()
         return found or await self._look_anew(key, exclusive, since)
@@ -104,7 +104,7 @@ class LeasedRedis:
             replies = await self._pipeline(keys[0], requests)
         except asyncio.CancelledError:
             for key, request in zip(keys, requests, strict=True):
-                self._orphaned(key, request[4])
+                self._orphaned(key, _made_by(request))
             raise
         if replies is None:
             return [Found()] * len(keys)
@@ -117,10 +117,9 @@ class LeasedRedis:
         return found
 
     def _look(self, key: str, mode: Mode, exclusive: bool, awaited: bytes) -> tuple[Any, ...]:
-        value, lease = self._names(key)
         self._number += 1
-        made = (self._exclusive if exclusive else self._shared) + b"%d" % self._number
-        return LOOK, 2, value, lease, made, _LEASE_MS, mode, awaited
+        maker = self._exclusive if exclusive else self._shared
+        return LOOK, 2, *self._names(key), maker, self._number, _LEASE_MS, mode, awaited
 
     def _names(self, key: str) -> tuple[bytes, bytes]:
         """The keys of a value and of its lease in Redis; in a Redis Cluster both lie in one slot."""
@@ -143,7 +142,7 @@ class LeasedRedis:
         if lease is None:  # no more than a peek
             return Found(envelope)
         lease = lease.encode() if isinstance(lease, str) else lease
-        return Found(envelope, lease, lease == request[4] or lease[:1] in (b"s", b"v"), since)
+        return Found(envelope, lease, lease == _made_by(request) or lease[:1] in (b"s", b"v"), since)
 
     async def _look_failed(self, key: str, mode: Mode, exclusive: bool, error: Exception, since: int) -> Found:
         """The server is there, but what it holds is no text of ours, or it refuses the command."""
@@ -247,3 +246,8 @@ class LeasedRedis:
 
 def _milliseconds(seconds: float) -> int:
     return min(max(1, int(seconds * 1000 + 1e-6)), _LONGEST)
+
+
+def _made_by(request: tuple[Any, ...]) -> bytes:
+    """The lease that a look makes if need be."""
+    return request[4] + b"%d" % request[5]  # type: ignore[no-any-return]

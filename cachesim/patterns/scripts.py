@@ -19,17 +19,17 @@ LEASES = b"cachesim-lease:"
 """What the keys of leases begin with."""
 
 LOOK = """
--- KEYS: value, lease. ARGV: a lease to make, its ms, "", "peek" or "claim", the lease waited for or "".
+-- KEYS: value, lease. ARGV: who makes a lease, its number, its ms, "", "peek" or "claim", the lease waited for or "".
 local value = redis.call('GET', KEYS[1])
-if value and ARGV[3] == '' then return value end
+if value and ARGV[4] == '' then return value end
 local lease = redis.call('GET', KEYS[2])
-if value and ARGV[3] == 'peek' then return {value, lease} end
+if value and ARGV[4] == 'peek' then return {value, lease} end
 local kind = lease and string.sub(lease, 1, 1)
-if not lease or (kind == '!' and lease ~= '!' .. ARGV[4]) then
-  lease = ARGV[1]
-  redis.call('SET', KEYS[2], lease, 'PX', ARGV[2])
-elseif (kind == 's' or kind == 'v') and redis.call('PTTL', KEYS[2]) < tonumber(ARGV[2]) then
-  redis.call('PEXPIRE', KEYS[2], ARGV[2])
+if not lease or (kind == '!' and lease ~= '!' .. ARGV[5]) then
+  lease = ARGV[1] .. ARGV[2]
+  redis.call('SET', KEYS[2], lease, 'PX', ARGV[3])
+elseif (kind == 's' or kind == 'v') and redis.call('PTTL', KEYS[2]) < tonumber(ARGV[3]) then
+  redis.call('PEXPIRE', KEYS[2], ARGV[3])
 end
 return {value, lease}
 """

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from heapq import heappush
 from math import inf, isfinite
 from threading import RLock
@@ -70,11 +71,11 @@ class RoundTrip(Pending):
 
     _executed = False
 
-    def __init__(self, server: SimServer, execute: Callable[[Any], Any], argument: Any) -> None:
+    def __init__(self, server: SimServer, execute: Callable[..., Any], *arguments: Any) -> None:
         server.recorder.redis_used(1)
-        self._loop, self._execute, self._argument = server.loop, execute, argument
+        loop = self._loop = server.loop
+        self._execute, self._arguments = execute, arguments
         self._half = half = next(server.trips) / 2
-        loop = server.loop
         heappush(loop._queue, (loop.env._now + half, NORMAL, next(loop._next_id), self))
 
     def fire(self) -> None:
@@ -83,7 +84,7 @@ class RoundTrip(Pending):
             return
         self._executed = True
         try:
-            value = self._execute(self._argument)
+            value = self._execute(*self._arguments)
         except Exception as error:
             if not self._done:
                 self._error = error
@@ -177,7 +178,7 @@ class _DelayedSocket(AsyncFakeSocket):
         if twin is None:
             return super().eval(script, numkeys, *keys_and_args)
         try:
-            return twin(self._db, self._db.time, *keys_and_args)
+            return twin(self._db, self._world.env, *keys_and_args)
         except redis.ResponseError as error:
             raise SimpleError(str(error)) from None
 
@@ -286,20 +287,19 @@ class SimRedis(FakeAsyncRedisMixin, redis.asyncio.Redis):  # type: ignore[misc] 
         if not plain or type(name) is not str or not self._short or self._server.config:
             return await super().set(name, value, *args, **options)
         data = bytes(self._encode(value))
-        return await RoundTrip(self._server, self._set_now, (name.encode(), data, options.get("px")))
+        return await RoundTrip(self._server, self._set_now, name.encode(), data, options.get("px"))
 
     def eval(self, script: str, numkeys: int, *keys_and_args: Any) -> Any:
         """`EVAL`; a script of the patterns runs as its twin on the fake server's database."""
         twin = TWINS.get(script)
         if twin is None or not self._short or self._server.config:
             return super().eval(script, numkeys, *keys_and_args)
-        return RoundTrip(self._server, self._twin_now, (twin, keys_and_args))
+        if self._decodes:
+            twin = partial(self._decoded, twin)
+        return RoundTrip(self._server, twin, self._database, self._loop.env, *keys_and_args)
 
-    def _twin_now(self, argument: tuple[Twin, tuple[Any, ...]]) -> Any:
-        twin, arguments = argument
-        reply = twin(self._database, self._loop.env._now, *arguments)
-        if not self._decodes:
-            return reply
+    def _decoded(self, twin: Twin, *arguments: Any) -> Any:
+        reply = twin(*arguments)
         if isinstance(reply, list):
             return [part if part is None else self._decode(part) for part in reply]
         return self._decode(reply) if isinstance(reply, bytes) else reply
@@ -318,8 +318,7 @@ class SimRedis(FakeAsyncRedisMixin, redis.asyncio.Redis):  # type: ignore[misc] 
             raise redis.ResponseError("WRONGTYPE Operation against a key holding the wrong kind of value")
         return self._decode(item.value) if self._decodes else item.value
 
-    def _set_now(self, argument: tuple[bytes, bytes, int | None]) -> bool:
-        key, data, px = argument
+    def _set_now(self, key: bytes, data: bytes, px: int | None) -> bool:
         database = self._database
         item: Any = Item(data)
         if px is not None:

@@ -1,7 +1,7 @@
 """The Lua scripts of the patterns as Python over the fake server's database: the same steps, without an interpreter.
 
-Each twin takes the database, the time (s), and the script's keys and arguments: bytes, but for the mode of a look and
-for numbers, which may be of their own type.
+Each twin takes the database, the environment that tells the time, and the script's keys and arguments: bytes, but for
+the mode of a look and for numbers, which may be of their own type.
 `tests/world/test_scripts.py` holds it against its Lua, on the fake server and on a real one.
 """
 
@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 import redis
+import simpy
 from fakeredis._core._database import Database, Item
 
 from cachesim.patterns.scripts import LOOK, PUT, PUT_IF_NEWER, RELEASE, RENEW, STORE
@@ -21,8 +22,17 @@ Twin = Callable[..., Any]
 
 
 def look(
-    database: Database, now: float, value: bytes, lease: bytes, new: bytes, ms: Any, mode: Any, awaited: bytes
+    database: Database,
+    env: simpy.Environment,
+    value: bytes,
+    lease: bytes,
+    maker: bytes,
+    number: Any,
+    ms: Any,
+    mode: Any,
+    awaited: bytes,
 ) -> Any:
+    now = env._now
     found = _get(database, now, value)
     if found is not None and mode in ("", b""):
         return found
@@ -30,14 +40,17 @@ def look(
     if found is not None and mode in ("peek", b"peek"):
         return [found, held]
     if held is None or (held[:1] == b"!" and held != b"!" + awaited):
-        held = new
+        held = maker + (number if type(number) is bytes else b"%d" % number)
         _set(database, now, lease, held, ms)
     elif held[:1] in (b"s", b"v"):
         _prolong(database, now, lease, ms)
     return [found, held]
 
 
-def store(database: Database, now: float, value: bytes, lease: bytes, held: bytes, data: bytes, ms: Any) -> int:
+def store(
+    database: Database, env: simpy.Environment, value: bytes, lease: bytes, held: bytes, data: bytes, ms: Any
+) -> int:
+    now = env._now
     if _get(database, now, lease) != held:
         return 0
     _set(database, now, value, data, ms)
@@ -46,13 +59,17 @@ def store(database: Database, now: float, value: bytes, lease: bytes, held: byte
     return 1
 
 
-def put(database: Database, now: float, value: bytes, lease: bytes, data: bytes, ms: Any) -> int:
+def put(database: Database, env: simpy.Environment, value: bytes, lease: bytes, data: bytes, ms: Any) -> int:
+    now = env._now
     _set(database, now, value, data, ms)
     _delete(database, lease)
     return 1
 
 
-def put_if_newer(database: Database, now: float, value: bytes, lease: bytes, data: bytes, ms: Any, version: Any) -> int:
+def put_if_newer(
+    database: Database, env: simpy.Environment, value: bytes, lease: bytes, data: bytes, ms: Any, version: Any
+) -> int:
+    now = env._now
     held = _get(database, now, lease)
     if held is not None and held[:1] == b"v" and int(held[1:]) > int(version):
         return 0
@@ -61,14 +78,16 @@ def put_if_newer(database: Database, now: float, value: bytes, lease: bytes, dat
     return 1
 
 
-def renew(database: Database, now: float, lease: bytes, held: bytes, ms: Any) -> int:
+def renew(database: Database, env: simpy.Environment, lease: bytes, held: bytes, ms: Any) -> int:
+    now = env._now
     if _get(database, now, lease) != held:
         return 0
     _prolong(database, now, lease, ms)
     return 1
 
 
-def release(database: Database, now: float, lease: bytes, held: bytes, note: bytes, ms: Any) -> int:
+def release(database: Database, env: simpy.Environment, lease: bytes, held: bytes, note: bytes, ms: Any) -> int:
+    now = env._now
     if _get(database, now, lease) != held:
         return 0
     if note == b"":

@@ -175,10 +175,11 @@ SCRIPTING = st.one_of(
 )
 
 LEASE = st.sampled_from(["s1", "s2", "x1", "x2"])
+MAKER, NUMBER = st.sampled_from(["s", "x"]), st.sampled_from([1, 2])
 MILLISECONDS = st.sampled_from([60_000, 3_600_000])
 MODE = st.sampled_from(["", "peek", "claim"])
 OF_PATTERNS = st.one_of(
-    words("EVAL", scripts.LOOK, 2, KEY, KEY, LEASE, MILLISECONDS, MODE, st.sampled_from(["", "x1", "x2"])),
+    words("EVAL", scripts.LOOK, 2, KEY, KEY, MAKER, NUMBER, MILLISECONDS, MODE, st.sampled_from(["", "x1", "x2"])),
     words("EVAL", scripts.STORE, 2, KEY, KEY, LEASE, VALUE, MILLISECONDS),
     words("EVAL", scripts.PUT, 2, KEY, KEY, VALUE, MILLISECONDS),
     words("EVAL", scripts.PUT_IF_NEWER, 2, KEY, KEY, VALUE, MILLISECONDS, st.integers(0, 2)),

@@ -25,10 +25,11 @@ DATA = st.sampled_from([b"", b"[1,2]", b"\x00\xff\r\n"])
 SHORT, LONG = 20_000, 60_000
 MS = st.sampled_from([SHORT, LONG])
 
+MAKERS = st.sampled_from([b"s", b"x"])
+MODES = st.sampled_from(["", "peek", "claim"])
+
 commands = st.one_of(
-    st.tuples(
-        st.just(scripts.LOOK), st.just(2), LEASES, MS, st.sampled_from(["", "peek", "claim"]), LEASES | st.just(b"")
-    ),
+    st.tuples(st.just(scripts.LOOK), st.just(2), MAKERS, st.integers(1, 10), MS, MODES, LEASES | st.just(b"")),
     st.tuples(st.just(scripts.STORE), st.just(2), LEASES, DATA, MS),
     st.tuples(st.just(scripts.PUT), st.just(2), DATA, MS),
     st.tuples(st.just(scripts.PUT_IF_NEWER), st.just(2), DATA, MS, st.integers(1, 12)),
@@ -93,7 +94,7 @@ def test_every_script_has_a_twin():
 
 @pytest.mark.parametrize("decode", [False, True])
 def test_a_twin_in_a_pipeline_and_with_a_decoding_client_answers_alike(decode):
-    look = (scripts.LOOK, 2, VALUE, LEASE, b"s1", LONG, "claim", b"")
+    look = (scripts.LOOK, 2, VALUE, LEASE, b"s", 1, LONG, "claim", b"")
 
     async def both(client: Any) -> list[Any]:
         alone = await client.eval(*look)
