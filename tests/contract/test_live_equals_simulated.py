@@ -8,6 +8,9 @@ machine that is slow today is slow in both.
 The live run must be one of the simulated: 20 of these, as long and independent, have a mean and a standard deviation s,
 and one more is within 4 standard errors of that mean, each s sqrt(1 + 1/20). (The live run's own episodes and windows
 are too few to tell its standard error: with single flight all its episodes may have one size.)
+
+A machine that stalls lets the requests of a while arrive at once, which are not those of the simulation. So how late
+each came is measured, and a run in which one came more than half a load late is none: it is done again, twice at most.
 """
 
 from __future__ import annotations
@@ -55,6 +58,7 @@ class Run:
         self.starts: list[float] = []
         self.ends: dict[int, float] = {}
         self.hits: list[tuple[float, bool]] = []
+        self.latest = 0.0
         self._database, self._now = database, now
 
     async def load(self) -> dict[str, int]:
@@ -67,9 +71,10 @@ class Run:
         self.ends[number] = self._now()
         return {"load": number}
 
-    async def request(self, cache: Cache) -> None:
+    async def request(self, cache: Cache, time: float) -> None:
         """A hit is served from a load that ended before the request came, as the simulator has it."""
         arrived = self._now()
+        self.latest = max(self.latest, arrived - time)
         value = await cache.get_or_set(KEY, self.load)
         self.hits.append((arrived, self.ends[value["load"]] <= arrived))
 
@@ -77,7 +82,7 @@ class Run:
         async with asyncio.TaskGroup() as requests:
             for time, node in zip(times, nodes, strict=True):
                 await asyncio.sleep(time - self._now())
-                requests.create_task(self.request(caches[node]))
+                requests.create_task(self.request(caches[node], time))
         for cache in caches:
             await cache.aclose()
 
@@ -135,9 +140,17 @@ async def timed(command: Any, clock: Callable[[], float]) -> float:
 
 @pytest.fixture(scope="module")
 def live(redis_server, tmp_path_factory):
-    redis_server.flush()
     requests = {name: cs.simulate(scenario_of(name)).requests.sort_values("time") for name in CACHES}
-    return asyncio.run(measure(redis_server.url, str(tmp_path_factory.mktemp("live") / "rows.sqlite"), requests))
+    for _ in range(3):
+        redis_server.flush()
+        path = str(tmp_path_factory.mktemp("live") / "rows.sqlite")
+        live = asyncio.run(measure(redis_server.url, path, requests))
+        latest = max(run.latest for run in live.runs.values())
+        if latest < PAUSE / 2:
+            return live
+    pytest.skip(
+        f"this machine does not keep time: in each of three runs a request came late, in the last one {latest:.3f} s"
+    )
 
 
 @pytest.fixture(params=CACHES)
