@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 import orjson
 
 import cachesim as cs
+from cachesim.world.caches import CACHES
 
 
 def scenarios() -> dict[str, cs.Scenario]:
@@ -33,7 +35,19 @@ def scenarios() -> dict[str, cs.Scenario]:
         cache=cs.Pattern("in-process", ttl=2, size=50, policy="random", stale_if_error=1, load_timeout=0.1),
         balance="key",
     )
-    return {"zipf": zipf, "ties": ties, "in-process": in_process}
+    return {"zipf": zipf, "ties": ties, "in-process": in_process, **each_cache(zipf.replace(duration=1, batch=2))}
+
+
+def each_cache(scenario: cs.Scenario) -> dict[str, cs.Scenario]:
+    """The scenario with each cache that has a name; with single flight in the cluster where there is one."""
+    found = {}
+    for name, kind in CACHES.items():
+        fields = kind.options_type.model_fields
+        options: dict[str, Any] = {key: 1.0 for key in ("ttl", "fresh_for", "stale_for", "l1_ttl") if key in fields}
+        if "namespace" in fields:
+            options["single_flight"] = "cluster"
+        found[f"each: {name}"] = scenario.replace(cache=cs.Pattern(name, **options))
+    return found
 
 
 def digests() -> dict[str, str]:
