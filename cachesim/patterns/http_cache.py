@@ -66,7 +66,6 @@ class HttpCache:
         self._resources: cachetools.LRUCache[str, _Resource] = cachetools.LRUCache(max_bytes, lambda known: known.size)
         self._serials = count()
         self._flights = Flights()
-        self._refreshing = 0
         self._exchanges: dict[Exchange, None] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -156,17 +155,10 @@ class HttpCache:
     def _refresh(self, request: Request, resource: _Resource, stored: Stored) -> None:
         """Ask for a new response in the background, unless somebody does."""
         key = resource.flight(request.fields)
-        if self._flights.joinable(key) is not None or self._refreshing >= self._max_refreshes:
+        if self._flights.joinable(key) is not None or self._flights.in_background >= self._max_refreshes:
             return
         self._tell("refresh", request.url)
-        self._refreshing += 1
-        self._flights.launch(key, lambda _: self._refreshed(request.without_client(), resource, stored))
-
-    async def _refreshed(self, request: Request, resource: _Resource, stored: Stored) -> _Fetched:
-        try:
-            return await self._fetch(request, resource, stored)
-        finally:
-            self._refreshing -= 1
+        self._flights.launch(key, lambda _: self._fetch(request.without_client(), resource, stored))
 
     async def _fetch(self, request: Request, resource: _Resource, stored: Stored | None) -> _Fetched:
         """Ask the application, with the validators of what is stored, and keep its response if that may be kept."""
