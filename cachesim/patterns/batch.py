@@ -164,9 +164,8 @@ class Batch(RedisCache):
                 await self._redis.undo(ticket.key, sealed[ticket.key])
 
     def _lifetime(self, value: Any, options: CommonOptions) -> float:
-        if options.jitter is None:
-            options = options.replace(jitter=options.lifetime / 10)
-        return super()._lifetime(value, options)
+        lifetime = super()._lifetime(value, options)
+        return lifetime - self._rng.uniform(0.0, lifetime / 10) if options.jitter is None else lifetime
 
 
 async def _one(key: str, load: LoadMany) -> Any:

@@ -8,7 +8,8 @@ while the lease is still there. The first letter of a lease says what it is:
 - `x`: exclusive. The one who made it loads, and the others wait; it is gone when the value is stored.
 - `!`: the load under the exclusive lease of that name has failed. This is told to those who waited for it; to everybody
   else there is no lease.
-- `v`: the version of a value that was written through; a writer of an older version comes too late.
+- `v`: the version of a value that was written through; a writer of an older version comes too late. It lasts as long as
+  the value, and is shared.
 
 They are sent whole (`EVAL`): they are short, and a server that has forgotten them costs no second round trip.
 """
