@@ -163,7 +163,7 @@ class Batch(RedisCache):
             if stored and not ticket.valid:
                 await self._redis.undo(ticket.key, sealed[ticket.key])
 
-    def _lifetime(self, value: Any, options: CommonOptions) -> float:
+    def _lifetime(self, value: Any, options: Any) -> float:
         lifetime = super()._lifetime(value, options)
         return lifetime - self._rng.uniform(0.0, lifetime / 10) if options.jitter is None else lifetime
 
