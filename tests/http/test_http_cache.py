@@ -96,7 +96,7 @@ async def test_the_tables_are_empty_when_nothing_is_under_way():
     await asyncio.sleep(0.5)
     await cancel(caller)
     await asyncio.sleep(0.1)
-    assert (len(cached.cache._flights), cached.cache._exchanges, cached.cache._refreshing) == (0, {}, 0)
+    assert (len(cached.cache._flights), cached.cache._exchanges, cached.cache._flights.in_background) == (0, {}, 0)
 
 
 async def test_a_load_is_not_collected_in_mid_flight():
