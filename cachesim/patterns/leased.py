@@ -198,9 +198,9 @@ class LeasedRedis:
         """Delete the value if it is still this one: an invalidation came after it, and may not have reached Redis."""
         await self._answer(key, self._redis.eval(RELEASE, 1, self._names(key)[0], data, b"", _LEASE_MS))
 
-    async def drop(self, key: str) -> bool:
-        """Delete the value and its lease, and so the right to store what was loaded before; whether it is done."""
-        return await self._answer(key, self._redis.delete(*self._names(key))) is not None
+    async def drop(self, key: str) -> None:
+        """Delete the value and its lease, and so the right to store what was loaded before."""
+        await self._answer(key, self._redis.delete(*self._names(key)))
 
     async def renew(self, key: str, lease: bytes) -> None:
         """Prolong a lease that is still there."""
