@@ -8,16 +8,26 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import repeat
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 from pydantic import AfterValidator, Field, model_validator
 
 from cachesim.settings import Count, Family, Positive, Problem, ScenarioError, Seconds
 
-__all__ = ["Constant", "Empirical", "Erlang", "Exponential", "Latency", "LogNormal", "Uniform"]
+__all__ = [
+    "Constant",
+    "Empirical",
+    "Erlang",
+    "Exponential",
+    "Latency",
+    "LogNormal",
+    "Uniform",
+    "as_latency",
+    "seconds_or_latency",
+]
 
 _BLOCK = 1024
 
@@ -110,3 +120,21 @@ class Empirical(Latency):
 
     def sample(self, rng: np.random.Generator, n: int) -> list[float]:
         return [self.values[i] for i in rng.integers(len(self.values), size=n).tolist()]
+
+
+def seconds_or_latency(value: Any) -> float | Latency:
+    """What a setting says of a time: a number of seconds, 0 or more, or a latency. Raises `ValueError`.
+
+    >>> seconds_or_latency(0.5), seconds_or_latency({"type": "exponential", "mean": 0.5})
+    (0.5, Exponential(mean=0.5))
+    """
+    if isinstance(value, Latency | Mapping):
+        return Latency.model_validate(value)
+    if type(value) in (int, float) and value >= 0 and math.isfinite(value):
+        return float(value)
+    raise ValueError(f"{value!r} is not allowed; seconds (0 or more) or a latency")
+
+
+def as_latency(time: float | Latency) -> Latency:
+    """A time of a setting as a latency."""
+    return time if isinstance(time, Latency) else Constant(time)

@@ -15,10 +15,10 @@ deadline.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from functools import partial
 from heapq import heappush
-from math import inf, isfinite
+from math import inf
 from threading import RLock
 from typing import Any
 
@@ -33,7 +33,7 @@ from simpy.events import NORMAL
 
 from cachesim.patterns.scripts import LEASES
 from cachesim.settings import Setting
-from cachesim.world.latency import Constant, Latency
+from cachesim.world.latency import Latency, as_latency, seconds_or_latency
 from cachesim.world.loop import SimLoop
 from cachesim.world.pending import Pending
 from cachesim.world.recorder import Recorder
@@ -56,11 +56,7 @@ class Redis(Setting):
     @field_validator("round_trip", mode="plain")
     @classmethod
     def _seconds_or_latency(cls, value: Any) -> float | Latency:
-        if isinstance(value, Latency | Mapping):
-            return Latency.model_validate(value)
-        if type(value) in (int, float) and value >= 0 and isfinite(value):
-            return float(value)
-        raise ValueError(f"{value!r} is not allowed; seconds (0 or more) or a latency")
+        return seconds_or_latency(value)
 
 
 class RoundTrip(Pending):
@@ -141,8 +137,7 @@ class SimServer(FakeServer):
         super().__init__(version=(7, 4))
         self.lock: Any = RLock()  # scripts wake those who block, whether or not a command holds it already
         self.loop, self.env, self.recorder = loop, loop.env, recorder
-        trip = setting.round_trip
-        self.trips: Iterator[float] = (trip if isinstance(trip, Latency) else Constant(trip)).draws(rng)
+        self.trips: Iterator[float] = as_latency(setting.round_trip).draws(rng)
         self.dbs = defaultdict(lambda: _LedgerDatabase(self))
         self.subscribers: Any = defaultdict(_OrderedSet)
         self.psubscribers: Any = defaultdict(_OrderedSet)
