@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from cachesim.scenario import Pattern, Scenario, load
     from cachesim.settings import ScenarioError
     from cachesim.simulation import simulate
-    from cachesim.world import arrivals, keys, latency
+    from cachesim.world import arrivals, faults, keys, latency
     from cachesim.world.clients import Clients
-    from cachesim.world.database import Database
+    from cachesim.world.database import Database, DatabaseError
     from cachesim.world.loop import DeadlockError, SimLoop, SimulationError
     from cachesim.world.nodes import Node
     from cachesim.world.redis import Redis
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Clients",
     "Database",
+    "DatabaseError",
     "DeadlockError",
     "Node",
     "Pattern",
@@ -38,6 +39,7 @@ __all__ = [
     "SimulationError",
     "Writes",
     "arrivals",
+    "faults",
     "keys",
     "latency",
     "load",
@@ -46,7 +48,13 @@ __all__ = [
     "simulate",
 ]
 
-_MODULES = {"arrivals": "world.arrivals", "keys": "world.keys", "latency": "world.latency", "patterns": "patterns"}
+_MODULES = {
+    "arrivals": "world.arrivals",
+    "faults": "world.faults",
+    "keys": "world.keys",
+    "latency": "world.latency",
+    "patterns": "patterns",
+}
 _NAMES = {
     "experiments": ("Replications", "replicate"),
     "result": ("Result",),
@@ -54,7 +62,7 @@ _NAMES = {
     "settings": ("ScenarioError",),
     "simulation": ("simulate",),
     "world.clients": ("Clients",),
-    "world.database": ("Database",),
+    "world.database": ("Database", "DatabaseError"),
     "world.loop": ("DeadlockError", "SimLoop", "SimulationError"),
     "world.nodes": ("Node",),
     "world.redis": ("Redis",),

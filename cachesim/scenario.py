@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from importlib import resources
 from math import isfinite, nan
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, Self
 
 import tomli_w
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from cachesim.settings import Count, InvalidSetting, Positive, Problem, ScenarioError, Seconds, Setting
 from cachesim.world.arrivals import Arrivals
@@ -21,6 +21,7 @@ from cachesim.world.arrivals import Recorded as RecordedTimes
 from cachesim.world.caches import CACHES
 from cachesim.world.clients import Clients
 from cachesim.world.database import Database
+from cachesim.world.faults import Fault, NodePause
 from cachesim.world.keys import Documentation, Keys
 from cachesim.world.keys import Recorded as RecordedKeys
 from cachesim.world.metrics import METRICS
@@ -109,9 +110,10 @@ class Scenario(Setting):
 
     `writes`: the share of requests that write, or a `Writes`, which also knows of writes/s behind the cache's back.
     Each request goes to one of `nodes` by `balance`. `batch`: keys asked at once, each a request of its own, written or
-    read together; `balance="key"` goes by the first. `clients`: who asks, when answers are HTTP. Requests arrive in
-    [0, duration) s; what belongs to [0, warmup) is not measured. `duration` is 60 s unless keys or times are recorded:
-    then, if left out, the run ends with the stream. Raises `ScenarioError`.
+    read together; `balance="key"` goes by the first. `clients`: how patiently they ask, and whether over HTTP.
+    `faults`: what goes wrong (`cachesim.faults`). Requests arrive in [0, duration) s; what belongs to [0, warmup) is
+    not measured. `duration` is 60 s unless keys or times are recorded: then, if left out, the run ends with the stream.
+    Raises `ScenarioError`.
     """
 
     title: str = ""
@@ -125,6 +127,7 @@ class Scenario(Setting):
     balance: Literal["random", "round-robin", "key"] = "random"
     batch: Count = 1
     clients: Clients = Clients()
+    faults: Annotated[Sequence[Fault], AfterValidator(tuple)] = Field(default=())
     duration: Positive | None = None
     warmup: Seconds = 0.0
     seed: Annotated[int, Field(ge=0)] = 1
@@ -147,6 +150,14 @@ class Scenario(Setting):
         for metric, text in expect.items() if isinstance(expect, Mapping) else ():
             Expectation.parse(metric, text)
         return expect
+
+    @model_validator(mode="after")
+    def _nodes_exist(self) -> Self:
+        for index, fault in enumerate(self.faults):
+            if isinstance(fault, NodePause) and fault.node >= self.nodes:
+                message = f"{fault.node} is not allowed; below nodes ({self.nodes})"
+                raise ScenarioError(Problem(f"faults.{index}.node", message))
+        return self
 
     @model_validator(mode="after")
     def _fits(self) -> Self:

@@ -1,7 +1,7 @@
 """`simulate`: a scenario becomes a world, the world runs, and what was recorded becomes a result.
 
-The road of one request: `Traffic` lets it arrive at a node, the node's cache looks into Redis (`SimRedis`) or asks the
-database (`SimDatabase`), and the `Recorder` decides its outcome and writes its row.
+The road of one request: `Traffic` lets it arrive, the `Asker` asks a node, the node's cache looks into Redis
+(`SimRedis`) or asks the database (`SimDatabase`), and the `Recorder` decides its outcome and writes its row.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import asyncio
 import contextvars
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from math import inf
 from typing import Literal
 
@@ -20,22 +21,31 @@ from cachesim.result import Result, Tables
 from cachesim.scenario import Scenario
 from cachesim.settings import Problem, ScenarioError
 from cachesim.traces import TraceError
+from cachesim.world.arrivals import ClosedLoop, OpenLoop
+from cachesim.world.asking import Asker
+from cachesim.world.balancing import addressed, readdressed
 from cachesim.world.caches import CACHES, Server
+from cachesim.world.clients import sent_by
 from cachesim.world.database import SimDatabase
 from cachesim.world.deadlock import DeadlockError, deadlock
+from cachesim.world.faults import Deploy, NodePause, of_kind, resumed
+from cachesim.world.fleet import Fleet
 from cachesim.world.interrupt import stopped_by_interrupt
 from cachesim.world.loop import SimLoop
 from cachesim.world.metrics import measure
 from cachesim.world.nodes import Factory, Node
 from cachesim.world.recorder import Outcome, Recorder
 from cachesim.world.redis import SimRedis, SimServer
-from cachesim.world.requests import Batch, Request
-from cachesim.world.traffic import Traffic, addressed, batches, sent_by
+from cachesim.world.requests import Batch, Request, batches
+from cachesim.world.traffic import ClosedTraffic, OpenTraffic, Traffic
 from cachesim.world.writes import Writes, WritesBehind
 
 __all__ = ["simulate"]
 
-_SOURCES = ("arrivals", "keys", "nodes", "writes", "database", "redis", "caches", "behind", "clients")
+_SOURCES = (
+    *("arrivals", "keys", "nodes", "writes", "database", "redis", "caches", "behind", "clients"),
+    *("thinks", "waits", "retries", "database errors", "redis troubles"),
+)
 """Every source of chance has its own child of the seed; new ones are added at the end, so that old runs stay."""
 
 _PROGRESS_STEPS = 200
@@ -118,9 +128,8 @@ class _Simulation:
 
     def _run(self) -> Result:
         failures: list[BaseException] = []
-        servers: list[Server] = []
         try:
-            self.loop.run_until_complete(self._serve(servers))
+            self.loop.run_until_complete(self._serve())
         except DeadlockError as deadlock:
             failures.append(deadlock)
         if self.recorder.measured < 0:
@@ -128,42 +137,85 @@ class _Simulation:
             message = f"{self.scenario.warmup!r} is not allowed; the stream ends at {length:g} s"
             raise ScenarioError(Problem("warmup", message))
         self.recorder.finish()
-        self.loop.run_until_complete(self._close(servers))
+        self.loop.run_until_complete(self._close())
         failures.extend(self.loop.failures)
         return self._result(failures)
 
-    async def _serve(self, servers: list[Server]) -> None:
+    async def _serve(self) -> None:
         """Build the world, and let it run until every request has its outcome."""
+        scenario, recorder = self.scenario, self.recorder
+        self.database = SimDatabase(
+            scenario.database,
+            self.loop,
+            self._rng("database"),
+            recorder,
+            **({"faults": scenario.faults, "errors_rng": self._rng("database errors")} if scenario.faults else {}),
+        )
+        self.redis = SimServer(
+            scenario.redis,
+            self.loop,
+            self._rng("redis"),
+            recorder,
+            **({"faults": scenario.faults, "chance": self.seeds["redis troubles"]} if scenario.faults else {}),
+        )
+        deploys = of_kind(scenario.faults, Deploy)
+        starts = scenario.nodes * (1 + len(deploys))
+        self.node_seeds = iter(self.seeds["caches"].generate_state(starts).tolist())
+        self.fleet = Fleet(self._server, scenario.nodes, self.loop, recorder, deploys)
+        traffic = self._traffic()
+        if self.progress is not None:
+            self.loop.call_soon(self._report, traffic, self.progress)
+        await traffic.done
+        if recorder.open and self.loop.is_idle():
+            raise deadlock(self.loop)  # they wait for what will never come
+
+    def _server(self, index: int) -> Server:
+        """The cache of a node, at its start and at each restart."""
+        pauses = [p for p in of_kind(self.scenario.faults, NodePause) if p.node == index]
+        awake = partial(resumed, pauses) if pauses else None
+        node = Node(
+            index,
+            loop=self.loop,
+            redis=SimRedis(self.redis, **({"awake": awake} if awake else {})),
+            database=self.database,
+            recorder=self.recorder,
+            clients=self.scenario.clients,
+            seed=next(self.node_seeds),
+            awake=awake,
+        )
+        return Server(node, self.factory)
+
+    def _traffic(self) -> Traffic:
+        """Everything that is asked, on its way."""
         scenario, loop, recorder = self.scenario, self.loop, self.recorder
-        database = SimDatabase(scenario.database, loop, self._rng("database"), recorder)
-        redis = SimServer(scenario.redis, loop, self._rng("redis"), recorder)
-        for index, seed in enumerate(self.seeds["caches"].generate_state(scenario.nodes)):
-            node = Node(
-                index,
-                loop=loop,
-                redis=SimRedis(redis),
-                database=database,
-                recorder=recorder,
-                clients=scenario.clients,
-                seed=int(seed),
-            )
-            servers.append(Server(node, self.factory))
         writes = scenario.writes if isinstance(scenario.writes, Writes) else Writes(share=scenario.writes)
+        asker = Asker(
+            loop,
+            recorder,
+            self.fleet,
+            scenario.clients,
+            waits=scenario.clients.waits(self._rng("waits")),
+            readdressed=readdressed(scenario.balance, scenario.nodes, self._rng("retries")),
+        )
         end, grace = (inf, _GRACE) if scenario.duration is None else (scenario.duration, scenario.duration)
-        traffic = Traffic(loop, recorder, servers, requests=self._requests(writes), duration=end, grace=grace)
+        traffic: Traffic
+        if isinstance(scenario.arrivals, ClosedLoop):
+            requests = self._requests(iter(loop.time, None), writes)
+            traffic = ClosedTraffic(loop, recorder, asker, requests=requests, duration=end, grace=grace)
+            traffic.start(scenario.arrivals.users, scenario.arrivals.thinks(self._rng("thinks")))
+        else:
+            assert isinstance(scenario.arrivals, OpenLoop)
+            requests = self._requests(scenario.arrivals.times(self._rng("arrivals")), writes)
+            traffic = OpenTraffic(loop, recorder, asker, requests=requests, duration=end, grace=grace)
+            traffic.start()
         if writes.behind:
             behind = writes.past_the_cache(scenario.keys.population(), self._rng("behind"))
-            WritesBehind(database, traffic, behind)
-        if self.progress is not None:
-            loop.call_soon(self._report, traffic, self.progress)
-        await traffic.done
-        if recorder.open and loop.is_idle():
-            raise deadlock(loop)  # they wait for what will never come
+            WritesBehind(self.database, traffic, behind)
+        return traffic
 
-    def _requests(self, writes: Writes) -> Iterator[Request | Batch]:
+    def _requests(self, times: Iterator[float], writes: Writes) -> Iterator[Request | Batch]:
         """Everything that will be asked, in order of arrival."""
         scenario = self.scenario
-        times = scenario.arrivals.times(self._rng("arrivals"))
         keys = scenario.keys.stream(self._rng("keys"))
         asked = keys if scenario.batch == 1 else batches(keys, scenario.batch)
         asked, nodes = addressed(asked, scenario.balance, scenario.nodes, self._rng("nodes"))
@@ -173,9 +225,9 @@ class _Simulation:
             return requests
         return sent_by(scenario.clients.stream(self._rng("clients")), requests)
 
-    async def _close(self, servers: list[Server]) -> None:
+    async def _close(self) -> None:
         """Close the caches and cancel what still runs."""
-        await asyncio.gather(*(server.aclose() for server in servers))
+        await self.fleet.aclose()
         rest = asyncio.all_tasks(self.loop) - {asyncio.current_task()}
         for task in sorted(rest, key=lambda task: task.get_name()):
             task.cancel()

@@ -20,15 +20,19 @@ class Arrivals(Family):
     """A stream of arrival times."""
 
     @abstractmethod
-    def times(self, rng: np.random.Generator) -> Iterator[float]:
-        """Arrival times in seconds, never falling; they end only for a recorded stream."""
-
-    @abstractmethod
     def expected(self, duration: float) -> float:
         """How many requests to expect in `duration` seconds."""
 
 
-class Poisson(Arrivals):
+class OpenLoop(Arrivals):
+    """Arrivals that do not wait for answers."""
+
+    @abstractmethod
+    def times(self, rng: np.random.Generator) -> Iterator[float]:
+        """Arrival times in seconds, never falling; they end only for a recorded stream."""
+
+
+class Poisson(OpenLoop):
     """A Poisson process: independent requests at `rate` a second in all.
 
     >>> next(Poisson(rate=100).times(np.random.default_rng(1)))
@@ -48,7 +52,7 @@ class Poisson(Arrivals):
         return self.rate * duration
 
 
-class Constant(Arrivals):
+class Constant(OpenLoop):
     """A request every 1/rate seconds, the first at 0; each time is computed, so that no error adds up.
 
     >>> times = Constant(rate=10).times(np.random.default_rng(1))
@@ -65,7 +69,7 @@ class Constant(Arrivals):
         return self.rate * duration
 
 
-class Recorded(Arrivals):
+class Recorded(OpenLoop):
     """The times in a file, one a line in seconds; the first request arrives at 0. See `cachesim.traces`."""
 
     path: str
@@ -78,3 +82,17 @@ class Recorded(Arrivals):
 
     def expected(self, duration: float) -> float:
         return 0.0  # the file bounds it
+
+
+class ClosedLoop(Arrivals):
+    """Users who think, ask, wait for the answer and think again."""
+
+    users: Positive
+    think: Positive
+
+    def thinks(self, rng: np.random.Generator) -> Iterator[float]:
+        while True:
+            yield self.think
+
+    def expected(self, duration: float) -> float:
+        return 0.0

@@ -7,6 +7,7 @@ A *factory* is called once per node with a `Node`. It returns an object with `as
 
 from __future__ import annotations
 
+from asyncio import Event
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from inspect import isawaitable, signature
@@ -84,7 +85,11 @@ CACHES: dict[str, Kind] = {
 
 
 class Server:
-    """A node's cache as the world calls it."""
+    """A node's cache as the world calls it.
+
+    `answering`: how many requests it has begun, counted where nodes restart; `retired` is there when it is to answer no
+    new ones, and set when the last is answered.
+    """
 
     def __init__(self, node: Node, factory: Factory) -> None:
         cache = factory(node)
@@ -98,6 +103,9 @@ class Server:
         many = getattr(cache, "get_many", None)
         self.get_many = None if many is None else partial(_awaited_list, many)
         self._cache, self._database = cache, node.database
+        self.node, self.awake = node, node.awake
+        self.answering = 0
+        self.retired: Event | None = None
 
     async def write(self, key: str, value: Any) -> None:
         """Write through the cache if it can, else write the database and delete the key from the cache."""

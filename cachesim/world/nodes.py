@@ -43,7 +43,10 @@ class NodeDatabase:
 
 
 class Node:
-    """One application process of the simulated world."""
+    """One application process of the simulated world.
+
+    `awake`: the first moment from a time on (s) at which it runs; None if it never pauses.
+    """
 
     def __init__(
         self,
@@ -55,8 +58,10 @@ class Node:
         recorder: Recorder,
         clients: Clients,
         seed: int,
+        awake: Callable[[float], float] | None = None,
     ) -> None:
         self.index = index
+        self.awake = awake
         self.clients = clients
         self.redis = redis
         self.database = NodeDatabase(database, index)
@@ -72,11 +77,13 @@ Factory = Callable[[Node], Any]
 class Observer:
     """Is told by a cache what cannot be seen from outside: stale serves, causes of loads, values held in process.
 
-    `kinds`: the events it asks for. A cache of two layers asks for the one `with_layers`.
+    `kinds`: the events it asks for. A cache of two layers asks for the one `with_layers`. `muted`: the node has been
+    restarted, and what an old process still holds is of no place any more.
     """
 
     def __init__(self, node: int, recorder: Recorder) -> None:
-        self._place, self._recorder = f"node {node}", recorder
+        self.place, self._recorder = f"node {node}", recorder
+        self.muted = False
         held = ("stored", "expired", "deleted", "evicted") if recorder.keeps_tables else ()
         self.kinds = frozenset(("stale", "early", "refresh", *held))
 
@@ -88,9 +95,11 @@ class Observer:
 
     def __call__(self, event: Event) -> None:
         if event.kind == "stored":
-            self._recorder.stored(self._place, event.key, event.expires)
+            if not self.muted:
+                self._recorder.stored(self.place, event.key, event.expires)
         elif event.kind in ("expired", "deleted", "evicted"):
-            self._recorder.dropped(self._place, event.key, event.kind)
+            if not self.muted:
+                self._recorder.dropped(self.place, event.key, event.kind)
         elif (asking := CURRENT_REQUEST.get()) is not None:
             if event.layer and event.kind in ("hit", "stale", "miss"):
                 self._recorder.met_layer(asking, event.layer, event.kind != "miss")

@@ -6,12 +6,15 @@ import asyncio
 import contextvars
 from collections.abc import Callable, Generator
 from functools import partial
+from heapq import heappush
 from typing import TYPE_CHECKING, Any
+
+from simpy.events import NORMAL
 
 if TYPE_CHECKING:
     from cachesim.world.loop import SimLoop
 
-__all__ = ["Pending"]
+__all__ = ["Pending", "Until"]
 
 
 class Pending:
@@ -75,3 +78,18 @@ class Pending:
         self._loop._ready.append(self._wake)
         self._wake = None
         return True
+
+
+class Until(Pending):
+    """A moment (s) that a task awaits; of several things due then, `priority` says when it is its turn."""
+
+    def __init__(self, loop: SimLoop, time: float, priority: int = NORMAL) -> None:
+        self._loop = loop
+        heappush(loop._queue, (time, priority, next(loop._next_id), self))
+
+    @property
+    def _cancelled(self) -> bool:  # type: ignore[override]
+        return self._done
+
+    def fire(self) -> None:
+        self._finish()

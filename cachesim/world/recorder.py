@@ -8,7 +8,6 @@ arrays, without them (summary mode) it is counted and forgotten, so memory stays
 from __future__ import annotations
 
 import hashlib
-from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
@@ -18,6 +17,7 @@ from typing import Any
 import numpy as np
 import simpy
 
+from cachesim.world.commits import Commits
 from cachesim.world.requests import Batch, Load, Request
 from cachesim.world.rows import Rows
 
@@ -94,8 +94,7 @@ class Recorder:
     def __init__(self, env: simpy.Environment, *, start: float, end: float, tables: bool) -> None:
         self.totals = Totals()
         self.open: dict[Request, object] = {}  # and what serves it, which perhaps nothing else holds
-        self.commits: dict[str, list[float]] = {}
-        self.writes: dict[int, tuple[int, float]] = {}
+        self.commits = Commits()
         self.errors: dict[str, tuple[int, str]] = {}
         self._env = env
         self.warmup, self.keeps_tables = start, tables
@@ -123,10 +122,8 @@ class Recorder:
                     load = self._recent.get(number)
                     if load is not None:
                         loaded = load.end
-                elif type(value.get("write")) is int and value["write"] in self.writes:
-                    version, loaded = self.writes[value["write"]]
                 else:
-                    version = None
+                    version, loaded = self._of_write(request.key, value)
             if load is not None and load.request is request:
                 outcome = _EARLY if load.cause == "early" else _MISS
             elif version is None and request.has_loaded:
@@ -138,12 +135,12 @@ class Recorder:
             if version is not None:
                 staleness = lag = 0.0
                 if request.key in self.commits:
-                    staleness, lag = self._judged(request, version)
+                    staleness, lag = self.commits.judged(request.key, version, request.time)
         del self.open[request]
         time = request.time
         if time >= self._start:
             rows, now = self._requests, self._env._now
-            rows.waiting += (time, request.key, request.node, outcome, now - time, 1, staleness, lag)
+            rows.waiting += (time, request.key, request.node, outcome, now - time, request.attempts, staleness, lag)
             if len(rows.waiting) >= rows.block:
                 self._count_requests()
 
@@ -170,11 +167,11 @@ class Recorder:
             self.totals.layer_requests[layer] += 1
             self.totals.layer_hits[layer] += hit
 
-    def _judged(self, request: Request, version: int) -> tuple[float, float]:
-        """Staleness and version lag of a version served, against what was committed when its request arrived."""
-        commits = self.commits[request.key]
-        lag = max(0, bisect_right(commits, request.time) - version)
-        return (request.time - commits[version] if lag else 0.0), float(lag)
+    def _of_write(self, key: str, value: dict[Any, Any]) -> tuple[int | None, float]:
+        """The version that a value was written as, and when; none if it is not the world's, or not committed."""
+        write = value.get("write")
+        found = self.commits.of_write(key, write) if type(write) is int else None
+        return (None, -inf) if found is None else found
 
     def _count_requests(self) -> None:
         columns = self._requests.flush()
@@ -211,7 +208,7 @@ class Recorder:
             self._forget_old_loads()
         load = self._recent[self._numbers] = Load(self._numbers, key, node, now, request)
         if request is not None:
-            request.has_loaded = True
+            request.has_loaded = request.origin.has_loaded = True
         if now >= self._start:
             totals = self.totals
             totals.loads[load.cause] += 1
@@ -267,11 +264,11 @@ class Recorder:
 
     def committed(self, key: str, value: Any) -> int:
         """A write of `key` is committed now; returns its version, from 1."""
-        commits = self.commits.setdefault(key, [])
-        commits.append(self._env._now)
-        if isinstance(value, dict) and "write" in value:
-            self.writes[value["write"]] = len(commits), self._env._now
-        return len(commits)
+        write = value.get("write") if isinstance(value, dict) else None
+        version = self.commits.add(key, self._env._now, write if type(write) is int else None)
+        if self.commits.are_too_many:
+            self.commits.forget(min((request.time for request in self.open), default=inf))
+        return version
 
     def stored(self, place: str, key: str, expires: float) -> None:
         """A cache holds a value from now on, at most until `expires`."""
@@ -282,6 +279,10 @@ class Recorder:
         """A value has left a cache: expired (at its own time), deleted or evicted."""
         if self.keeps_tables:
             self._ledger += (self._env._now, place, key, nan, reason)
+
+    def emptied(self, place: str) -> None:
+        """All values have left a cache: its process has ended."""
+        self.dropped(place, "", "emptied")
 
     # The end
 
@@ -342,7 +343,10 @@ class Recorder:
 
         for now, place, key, expires, reason in zip(*[iter(self._story)] * 5, strict=True):
             entry = held.get((place, key))
-            if reason != "stored":
+            if reason == "emptied":
+                for there in [there for there in held if there[0] == place]:
+                    end(held.pop(there), now, "deleted")
+            elif reason != "stored":
                 end(held.pop((place, key), None), now, reason)
             elif entry is not None and entry.stored == now:
                 entry.expires = expires  # two steps of one command

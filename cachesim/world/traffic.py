@@ -1,88 +1,76 @@
-"""Traffic: the stream of requests, each on its way from arrival through a node's cache to its outcome.
-
-Each arrival asks one key, or with a batch several keys at once; both come to `Traffic` as what they are.
-"""
+"""When requests are asked: in an open loop at times of their own, in a closed one by users who wait for answers."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator
 from heapq import heappush
-from itertools import cycle, islice, repeat, tee
-from typing import Any
-from zlib import crc32
+from math import inf
 
-import numpy as np
-
-from cachesim.world.caches import Server
-from cachesim.world.clients import drawn
+from cachesim.world.asking import Asker
 from cachesim.world.loop import ARRIVAL, SimLoop, SimulationError
+from cachesim.world.pending import Until
 from cachesim.world.recorder import Recorder
-from cachesim.world.requests import CURRENT_REQUEST, Batch, Client, Request
+from cachesim.world.requests import Batch, Request
 
-__all__ = ["Traffic", "addressed", "batches", "sent_by"]
+__all__ = ["ClosedTraffic", "OpenTraffic", "Traffic"]
 
-_BLOCK = 4096
-
-
-def batches(keys: Iterator[str], n: int) -> Iterator[tuple[str, ...]]:
-    """The keys, `n` at once; the last of a recorded stream may be fewer."""
-    return iter(lambda: tuple(islice(keys, n)), ())
-
-
-def addressed(
-    asked: Iterator[Any], how: str, nodes: int, rng: np.random.Generator
-) -> tuple[Iterator[Any], Iterator[int]]:
-    """What is asked, a key or several at once, and of which node: drawn uniformly, in turn, or by the (first) key."""
-    if nodes == 1:
-        return asked, repeat(0)
-    if how == "round-robin":
-        return asked, cycle(range(nodes))
-    if how == "key":
-        asked, copies = tee(asked)
-        firsts = (one if isinstance(one, str) else one[0] for one in copies)
-        return asked, (crc32(key.encode()) % nodes for key in firsts)
-    return asked, drawn(nodes, rng)
-
-
-def sent_by(clients: Iterator[Client], requests: Iterator[Request | Batch]) -> Iterator[Request | Batch]:
-    """The requests, each from the next of the clients."""
-    for asking, client in zip(requests, clients, strict=False):
-        for request in asking.requests if isinstance(asking, Batch) else (asking,):
-            request.client = client
-        yield asking
+_MOST_AT_ONCE = 1_000_000
 
 
 class Traffic:
-    """The requests of a run, each to one node. It stands in the queue as the next arrival.
+    """The requests of a run, asked until they end or `duration` (s) is over.
 
-    When `requests` end, what is open has as long again for its outcome, at least `grace` seconds.
+    What is open then has as long again for its outcome, at least `grace` seconds.
     """
-
-    _cancelled = False
 
     def __init__(
         self,
         loop: SimLoop,
         recorder: Recorder,
-        servers: Sequence[Server],
+        asker: Asker,
         *,
         requests: Iterator[Request | Batch],
         duration: float,
         grace: float,
     ) -> None:
-        self._loop, self._recorder, self._servers = loop, recorder, servers
+        self._loop, self._recorder, self._asker = loop, recorder, asker
         self._requests, self._duration, self._grace = requests, duration, grace
         self._open = recorder.open
-        self._written = 0
         self.over = False
-        self.done = loop.create_future()
+        self.done: asyncio.Future[None] = asker.done
+
+    def _opened(self, asking: Request | Batch, by: object) -> None:
+        """Requests wait for their outcome from now on; `by`: what serves them, which perhaps nothing else holds."""
+        for request in asking.requests if isinstance(asking, Batch) else (asking,):
+            self._open[request] = by
+
+    def _end(self, end: float) -> None:
+        """No more requests: those that are open have as long again for their outcome."""
+        self.over = True
+        self._recorder.stream_ended(end)
+        self._loop.call_at(end + max(end, self._grace), self._settle, True)
+        self._asker.ended = self._settle
+        self._settle()
+
+    def _settle(self, anyhow: bool = False) -> None:
+        if (anyhow or not self._open) and not self.done.done():
+            self.done.set_result(None)
+
+
+class OpenTraffic(Traffic):
+    """Requests at times of their own. It stands in the queue as the next arrival."""
+
+    _cancelled = False
+
+    def start(self) -> None:
+        """Let the requests arrive from now on."""
         self.fire = self._arrivals().__next__
         self.fire()
 
     def _arrivals(self) -> Generator[None, None, None]:
         """Let one request after the other arrive, each when the queue has come to its time."""
-        loop, servers, opened, start = self._loop, self._servers, self._open, self._loop.starter()
+        loop, opened, ask, start = self._loop, self._open, self._asker.ask, self._loop.starter()
         time = 0.0
         for asking in self._requests:
             if asking.time >= self._duration:
@@ -91,85 +79,68 @@ class Traffic:
             time = asking.time
             heappush(loop._queue, (time, ARRIVAL, next(loop._next_id), self))
             yield
-            if isinstance(asking, Batch):
-                served = self._batch(asking, servers[asking.node])
-                opened.update(dict.fromkeys(asking.requests, served))
-            else:
-                served = (self._write if asking.writes else self._read)(asking, servers[asking.node])
+            served = ask(asking)
+            if isinstance(asking, Request):
                 opened[asking] = served
+            else:
+                self._opened(asking, served)
             start(served)
         self._end(time)
         yield
 
-    def _end(self, end: float) -> None:
-        """No more requests: those that are open have as long again for their outcome."""
-        self.over = True
-        self._recorder.stream_ended(end)
-        self._loop.call_at(end + max(end, self._grace), self._settle, True)
-        self._settle()
 
-    def _settle(self, anyhow: bool = False) -> None:
-        if (anyhow or not self._open) and not self.done.done():
-            self.done.set_result(None)
+class ClosedTraffic(Traffic):
+    """Users who each think, ask, wait for the outcome, and think again; `thinks` are their think times (s), in order.
 
-    async def _read(self, request: Request, server: Server) -> None:
-        CURRENT_REQUEST.set(request)
-        try:
-            value = await server.get(request.key)
-        except BaseException as error:
-            self._failed(request, error)
-        else:
-            self._recorder.ended(request, value)
-        if self.over:
-            self._settle()
+    The n-th request of all asks the n-th key, whoever asks it.
+    """
 
-    async def _write(self, request: Request, server: Server) -> None:
-        try:
-            await self._store(request, server)
-        except BaseException as error:
-            self._failed(request, error)
-        else:
-            self._recorder.written(request)
-        if self.over:
-            self._settle()
+    _last, _at_once = -inf, 0
 
-    async def _store(self, request: Request, server: Server) -> None:
-        CURRENT_REQUEST.set(request)
-        self._written += 1
-        await server.write(request.key, {"key": request.key, "write": self._written})
+    def start(self, users: int, thinks: Iterator[float]) -> None:
+        """Let the users think from now on."""
+        self._users = [self._loop.create_task(self._user(thinks)) for _ in range(users)]
+        if self._duration < inf:
+            self._loop.call_at(self._duration, self._end_once, self._duration)
 
-    async def _batch(self, batch: Batch, server: Server) -> None:
-        """The requests of a batch end together, all with an error if one has it."""
-        try:
-            values = await (self._store_all if batch.writes else self._get_all)(batch, server)
-        except BaseException as error:
-            for request in batch.requests:
-                self._failed(request, error)
-        else:
-            for request, value in zip(batch.requests, values, strict=True):
-                if batch.writes:
-                    self._recorder.written(request)
-                else:
-                    self._recorder.ended(request, value)
-        if self.over:
-            self._settle()
+    def _end_once(self, end: float) -> None:
+        if not self.over:
+            self._end(end)
 
-    async def _store_all(self, batch: Batch, server: Server) -> Sequence[None]:
-        return await asyncio.gather(*(self._store(request, server) for request in batch.requests))
+    async def _user(self, thinks: Iterator[float]) -> None:
+        loop = self._loop
+        for think in thinks:
+            await _Thought(loop, loop.time() + think, self)
+            if self.over:
+                return
+            asking = next(self._requests, None)
+            if asking is None:
+                self._end(loop.time())
+                return
+            self._opened(asking, None)
+            self._check(asking.time)
+            await self._asker.ask(asking)
+            if self.over:
+                return
 
-    async def _get_all(self, batch: Batch, server: Server) -> Sequence[Any]:
-        """The values of a batch, from the cache's own `get_many` if it has one."""
-        if server.get_many is not None:
-            CURRENT_REQUEST.set(batch)
-            return await server.get_many(list(batch.keys))
+    def _check(self, now: float) -> None:
+        """Users who never think, and whose answers take no time, would keep the clock from moving."""
+        self._at_once = self._at_once + 1 if now == self._last else 0
+        self._last = now
+        if self._at_once > _MOST_AT_ONCE:
+            raise SimulationError(
+                f"{_MOST_AT_ONCE:,} requests at one instant (t={now:g} s): without think times and with answers that "
+                "take no time it never ends"
+            )
 
-        async def get(request: Request) -> Any:
-            CURRENT_REQUEST.set(request)
-            return await server.get(request.key)
 
-        return await asyncio.gather(*map(get, batch.requests))
+class _Thought(Until):
+    """The end of a think time, which comes to nothing once nobody asks any more."""
 
-    def _failed(self, request: Request, error: BaseException) -> None:
-        if isinstance(error, SimulationError | KeyboardInterrupt | SystemExit) and not self.done.done():
-            self.done.set_exception(error)  # no outcome: the code asks for what a simulation has not, or for its end
-        self._recorder.failed(request, error)
+    def __init__(self, loop: SimLoop, time: float, traffic: ClosedTraffic) -> None:
+        super().__init__(loop, time, ARRIVAL)
+        self._traffic = traffic
+
+    @property
+    def _cancelled(self) -> bool:  # type: ignore[override]
+        return self._done or self._traffic.over

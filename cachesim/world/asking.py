@@ -1,0 +1,202 @@
+"""One request from the asking to its outcome: a client asks a node, once or with patience, and the recorder is told.
+
+What is asked is a `Request`, or a `Batch` of them that end together.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from typing import Any
+
+from cachesim.world.caches import Server
+from cachesim.world.clients import Clients
+from cachesim.world.fleet import Fleet
+from cachesim.world.loop import SimLoop, SimulationError
+from cachesim.world.pending import Until
+from cachesim.world.recorder import Recorder
+from cachesim.world.requests import CURRENT_REQUEST, Batch, Request
+
+__all__ = ["Asker"]
+
+Asking = Request | Batch
+_FATAL = (SimulationError, KeyboardInterrupt, SystemExit)
+
+
+class Asker:
+    """Asks the nodes of a run on behalf of its clients.
+
+    `waits` are those before retries, and `readdressed` says which node a retry goes to. `ended` is called after each
+    outcome once it is set. `done` is what the run waits for: an error that is no outcome ends it.
+    """
+
+    def __init__(
+        self,
+        loop: SimLoop,
+        recorder: Recorder,
+        fleet: Fleet,
+        clients: Clients,
+        *,
+        waits: Iterator[float],
+        readdressed: Callable[[int], int],
+    ) -> None:
+        self._loop, self._recorder, self._servers, self._clients = loop, recorder, fleet.servers, clients
+        self._waits, self._readdressed = waits, readdressed
+        self._straight = not fleet.troubled
+        self._given_up: set[asyncio.Task[Any]] = set()
+        self._written = 0
+        self.ended: Callable[[], None] | None = None
+        self.done = loop.create_future()
+
+    def ask(self, asking: Asking) -> Coroutine[Any, Any, None]:
+        """What brings a request to its outcome."""
+        if not self._clients.asks_once:
+            return self._patiently(asking)
+        if self._straight and not asking.writes and isinstance(asking, Request):
+            return self._read(asking)
+        return self._once(asking)
+
+    async def _read(self, request: Request) -> None:
+        """`_once`, of a single read where nothing can come between: the short road of most runs."""
+        CURRENT_REQUEST.set(request)
+        try:
+            value = await self._servers[request.node].get(request.key)
+        except BaseException as error:
+            self._failed(request, error)
+        else:
+            self._recorder.ended(request, value)
+        if self.ended is not None:
+            self.ended()
+
+    async def _once(self, asking: Asking) -> None:
+        try:
+            answer = await self._answer(asking)
+        except BaseException as error:
+            self._failed(asking, error)
+        else:
+            self._answered(asking, asking, answer)
+        if self.ended is not None:
+            self.ended()
+
+    async def _patiently(self, asking: Asking) -> None:
+        """Ask until there is an answer, or no retry is left."""
+        try:
+            attempt, answer = await self._attempts(asking)
+        except BaseException as error:
+            self._failed(asking, error)
+        else:
+            self._answered(asking, attempt, answer)
+        if self.ended is not None:
+            self.ended()
+
+    async def _attempts(self, asking: Asking) -> tuple[Asking, Any]:
+        """The attempt that was answered, and its answer; raises the error of the last."""
+        node = asking.node
+        for retries_left in range(self._clients.retries, -1, -1):
+            attempt = asking.attempt(node)
+            for request in _requests(asking):
+                request.node = node
+            task = self._loop.create_task(self._answer(attempt))
+            await self._wait(task)
+            if (error := self._error(task)) is None:
+                return attempt, task.result()
+            if not retries_left or isinstance(error, _FATAL):
+                raise error
+            tried = self._clients.retries - retries_left
+            if wait := next(self._waits) * 2.0**tried:
+                await Until(self._loop, self._loop.time() + wait)
+            node = self._readdressed(node)
+            for request in _requests(asking):
+                request.attempts += 1
+        raise AssertionError("the last attempt returns or raises")
+
+    async def _wait(self, task: asyncio.Task[Any]) -> None:
+        """For an answer, but not for a node that is slow to notice that nobody waits."""
+        try:
+            await asyncio.wait((task,), timeout=self._clients.timeout)
+        finally:
+            if not task.done():
+                self._give_up(task)
+
+    def _error(self, task: asyncio.Task[Any]) -> BaseException | None:
+        if not task.done():
+            return TimeoutError(f"no answer within {self._clients.timeout:g} s")
+        return asyncio.CancelledError() if task.cancelled() else task.exception()
+
+    def _give_up(self, task: asyncio.Task[Any]) -> None:
+        """Nobody waits for the attempt any more; it is cancelled or works on."""
+
+        def forget(task: asyncio.Task[Any]) -> None:
+            self._given_up.discard(task)
+            error = None if task.cancelled() else task.exception()
+            if isinstance(error, _FATAL):
+                self._stop(error)
+
+        self._given_up.add(task)
+        task.add_done_callback(forget)
+        if self._clients.disconnect == "cancel":
+            task.cancel()
+
+    # At the node
+
+    async def _answer(self, asking: Asking) -> Any:
+        """What the node answers: a value, or with a batch the values in their order; nothing to a write."""
+        server = self._servers[asking.node]
+        if server.awake is not None and (awake := server.awake(self._loop.time())) > self._loop.time():
+            await Until(self._loop, awake)
+            server = self._servers[asking.node]
+        server.answering += 1
+        try:
+            if isinstance(asking, Batch):
+                return await (self._store_all if asking.writes else self._get_all)(asking, server)
+            CURRENT_REQUEST.set(asking)
+            return await (self._store(asking, server) if asking.writes else server.get(asking.key))
+        finally:
+            server.answering -= 1
+            if server.retired is not None and not server.answering:
+                server.retired.set()
+
+    async def _store(self, request: Request, server: Server) -> None:
+        CURRENT_REQUEST.set(request)
+        self._written += 1
+        await server.write(request.key, {"key": request.key, "write": self._written})
+
+    async def _store_all(self, batch: Batch, server: Server) -> Sequence[None]:
+        return await asyncio.gather(*(self._store(request, server) for request in batch.requests))
+
+    async def _get_all(self, batch: Batch, server: Server) -> Sequence[Any]:
+        """The values of a batch, from the cache's own `get_many` if it has one."""
+        if server.get_many is not None:
+            CURRENT_REQUEST.set(batch)
+            return await server.get_many(list(batch.keys))
+
+        async def get(request: Request) -> Any:
+            CURRENT_REQUEST.set(request)
+            return await server.get(request.key)
+
+        return await asyncio.gather(*map(get, batch.requests))
+
+    # The outcome
+
+    def _answered(self, asking: Asking, attempt: Asking, answer: Any) -> None:
+        answers = answer if isinstance(asking, Batch) else (answer,)
+        for request, tried, value in zip(_requests(asking), _requests(attempt), answers, strict=True):
+            request.stale = tried.stale
+            if request.writes:
+                self._recorder.written(request)
+            else:
+                self._recorder.ended(request, value)
+
+    def _failed(self, asking: Asking, error: BaseException) -> None:
+        if isinstance(error, _FATAL):
+            self._stop(error)
+        for request in _requests(asking):
+            self._recorder.failed(request, error)
+
+    def _stop(self, error: BaseException) -> None:
+        if not self.done.done():
+            self.done.set_exception(error)
+
+
+def _requests(asking: Asking) -> Sequence[Request]:
+    return asking.requests if isinstance(asking, Batch) else (asking,)
