@@ -191,26 +191,41 @@ class Scenario(Setting):
         return [Expectation.parse(metric, text) for metric, text in self.expect.items()]
 
     def replace(self, /, **changes: Any) -> Scenario:
-        """A changed, validated copy; dotted names reach inside: `replace(**{"cache.ttl": 5})`."""
+        """A changed, validated copy; dotted names reach inside: `replace(**{"cache.ttl": 5, "faults.0.start": 9})`."""
         table = deepcopy(self.table())
         for name, value in changes.items():
             *path, last = name.split(".")
-            place = table
+            place: Any = table
             for step in path:
-                inside = place.setdefault(step, {})
+                where = _place(place, step, name)
+                if isinstance(place, dict):
+                    place.setdefault(step, {})
+                inside = place[where]
                 if isinstance(inside, Setting):  # put there by a change before this one
-                    inside = place[step] = inside.table()
+                    inside = place[where] = inside.table()
+                elif isinstance(inside, tuple):  # so may be the faults
+                    inside = place[where] = list(inside)
                 elif step == "writes" and isinstance(inside, int | float):  # a number is their share
-                    inside = place[step] = {"share": inside}
-                if not isinstance(inside, dict):
+                    inside = place[where] = {"share": inside}
+                if not isinstance(inside, dict | list):
                     raise ScenarioError(Problem(name, f"unknown field; {step!r} is no table"))
                 place = inside
-            place[last] = value
+            place[_place(place, last, name)] = value
         return Scenario(**table)
 
     def to_toml(self) -> str:
         """The scenario as the text of a scenario file; reading it back gives an equal scenario."""
         return tomli_w.dumps(self.table())
+
+
+def _place(inside: dict[str, Any] | list[Any], step: str, name: str) -> Any:
+    """What a step of a dotted name stands for: a field, or a number from 0 in a list."""
+    if isinstance(inside, dict):
+        return step
+    if not step.isdecimal() or int(step) >= len(inside):
+        allowed = f"a number from 0 to {len(inside) - 1}" if inside else "nothing: the list is empty"
+        raise ScenarioError(Problem(name, f"{step!r} is not allowed; {allowed}"))
+    return int(step)
 
 
 def load(path: str | Path) -> Scenario:

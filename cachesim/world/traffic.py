@@ -75,6 +75,8 @@ class OpenTraffic(Traffic):
         for asking in self._requests:
             if asking.time >= self._duration:
                 time = self._duration
+                heappush(loop._queue, (time, ARRIVAL, next(loop._next_id), self))
+                yield
                 break
             time = asking.time
             heappush(loop._queue, (time, ARRIVAL, next(loop._next_id), self))
