@@ -149,7 +149,8 @@ class _Simulation:
             self.loop,
             self._rng("database"),
             recorder,
-            **({"faults": scenario.faults, "errors_rng": self._rng("database errors")} if scenario.faults else {}),
+            faults=scenario.faults,
+            errors_rng=self._rng("database errors"),
         )
         self.redis = SimServer(
             scenario.redis,

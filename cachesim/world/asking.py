@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterator, Sequence
+from heapq import heappush
 from typing import Any
+
+from simpy.events import NORMAL
 
 from cachesim.world.caches import Server
 from cachesim.world.clients import Clients
 from cachesim.world.fleet import Fleet
 from cachesim.world.loop import SimLoop, SimulationError
-from cachesim.world.pending import Until
+from cachesim.world.pending import Pending, Until
 from cachesim.world.recorder import Recorder
 from cachesim.world.requests import CURRENT_REQUEST, Batch, Request
 
@@ -113,7 +116,7 @@ class Asker:
     async def _wait(self, task: asyncio.Task[Any]) -> None:
         """For an answer, but not for a node that is slow to notice that nobody waits."""
         try:
-            await asyncio.wait((task,), timeout=self._clients.timeout)
+            await _Patience(self._loop, task, self._clients.timeout)
         finally:
             if not task.done():
                 self._give_up(task)
@@ -130,7 +133,7 @@ class Asker:
             self._given_up.discard(task)
             error = None if task.cancelled() else task.exception()
             if isinstance(error, _FATAL):
-                self._stop(error)
+                self.stop(error)
 
         self._given_up.add(task)
         task.add_done_callback(forget)
@@ -189,13 +192,31 @@ class Asker:
 
     def _failed(self, asking: Asking, error: BaseException) -> None:
         if isinstance(error, _FATAL):
-            self._stop(error)
+            self.stop(error)
         for request in _requests(asking):
             self._recorder.failed(request, error)
 
-    def _stop(self, error: BaseException) -> None:
+    def stop(self, error: BaseException) -> None:
+        """End the run with an error that is no outcome."""
         if not self.done.done():
             self.done.set_exception(error)
+
+
+class _Patience(Pending):
+    """A wait for a task to end, or for a time-out (s)."""
+
+    def __init__(self, loop: SimLoop, task: asyncio.Task[Any], timeout: float | None) -> None:
+        self._loop = loop
+        task.add_done_callback(lambda task: self._finish())
+        if timeout is not None:
+            heappush(loop._queue, (loop.time() + timeout, NORMAL, next(loop._next_id), self))
+
+    @property
+    def _cancelled(self) -> bool:  # type: ignore[override]
+        return self._done
+
+    def fire(self) -> None:
+        self._finish()
 
 
 def _requests(asking: Asking) -> Sequence[Request]:

@@ -75,7 +75,10 @@ class RedisSlow(Window):
 
 
 class DatabaseSlow(Window):
-    """The database works `factor` times slower, at what it has begun as well."""
+    """The database works `factor` times slower, at what it has begun as well.
+
+    Where windows of a slow or a standing database overlap, the slowest counts.
+    """
 
     factor: Annotated[float, Field(ge=1)]
 

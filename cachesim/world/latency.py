@@ -10,7 +10,7 @@ import math
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import repeat
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 from pydantic import AfterValidator, Field, model_validator
@@ -35,6 +35,12 @@ _BLOCK = 1024
 class Latency(Family):
     """A distribution of times in seconds."""
 
+    if TYPE_CHECKING:  # a field of some, computed by others: pydantic would not let a field take a property's place
+
+        @property
+        def mean(self) -> float:
+            """The mean in seconds."""
+
     @abstractmethod
     def sample(self, rng: np.random.Generator, n: int) -> list[float]:
         """`n` independent times in seconds."""
@@ -58,6 +64,10 @@ class Constant(Latency):
     """Always `value` seconds."""
 
     value: Seconds = Field(kw_only=False)
+
+    @property
+    def mean(self) -> float:
+        return self.value
 
     def sample(self, rng: np.random.Generator, n: int) -> list[float]:
         return [self.value] * n
@@ -109,6 +119,10 @@ class Uniform(Latency):
             raise ScenarioError(Problem("high", f"{self.high!r} is not allowed; low ({self.low:g}) or more"))
         return self
 
+    @property
+    def mean(self) -> float:
+        return (self.low + self.high) / 2
+
     def sample(self, rng: np.random.Generator, n: int) -> list[float]:
         return _floats(self.low + (self.high - self.low) * rng.random(n))
 
@@ -117,6 +131,10 @@ class Empirical(Latency):
     """One of the given times in seconds, each equally likely: measured latencies, put in as they are."""
 
     values: Annotated[Sequence[Seconds], AfterValidator(tuple)] = Field(min_length=1, kw_only=False)
+
+    @property
+    def mean(self) -> float:
+        return math.fsum(self.values) / len(self.values)
 
     def sample(self, rng: np.random.Generator, n: int) -> list[float]:
         return [self.values[i] for i in rng.integers(len(self.values), size=n).tolist()]

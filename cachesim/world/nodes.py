@@ -24,22 +24,26 @@ __all__ = ["Factory", "Node", "NodeDatabase"]
 
 
 class NodeDatabase:
-    """The database as one node sees it."""
+    """The database as one node sees it: each way of asking raises `DatabaseError` when the query fails.
 
-    def __init__(self, database: SimDatabase, node: int) -> None:
-        self._database, self._node = database, node
+    `awake`: the first moment from a time on (s) at which the node runs; None if it never pauses.
+    """
+
+    def __init__(self, database: SimDatabase, node: int, *, awake: Callable[[float], float] | None = None) -> None:
+        self._database, self._node, self._awake = database, node, awake
 
     async def read(self, key: str) -> dict[str, Any]:
         """The row of `key`: a JSON-able dict with `key`, the number of the `load` and the `version`."""
-        return (await Query(self._database, (key,), self._node))[0]  # type: ignore[no-any-return]
+        return (await Query(self._database, (key,), self._node, awake=self._awake))[0]  # type: ignore[no-any-return]
 
     async def read_many(self, keys: Sequence[str]) -> list[dict[str, Any]]:
         """The rows of `keys`, in their order, by one query; no keys cost nothing."""
-        return await Query(self._database, tuple(keys), self._node) if keys else []
+        return await Query(self._database, tuple(keys), self._node, awake=self._awake) if keys else []
 
     async def write(self, key: str, value: Any) -> int:
         """Write `value` and return the version that this makes of `key`, from 1."""
-        return await Query(self._database, (key,), self._node, written=value)  # type: ignore[no-any-return]
+        query = Query(self._database, (key,), self._node, awake=self._awake, written=value)
+        return await query  # type: ignore[no-any-return]
 
 
 class Node:
@@ -64,7 +68,7 @@ class Node:
         self.awake = awake
         self.clients = clients
         self.redis = redis
-        self.database = NodeDatabase(database, index)
+        self.database = NodeDatabase(database, index, awake=awake)
         self.rng = random.Random(seed)
         self.clock = loop.time
         self.observe = Observer(index, recorder)

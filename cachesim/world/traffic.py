@@ -15,7 +15,11 @@ from cachesim.world.requests import Batch, Request
 
 __all__ = ["ClosedTraffic", "OpenTraffic", "Traffic"]
 
-_MOST_AT_ONCE = 1_000_000
+_MOST_AT_ONCE = 10_000
+_STANDS_STILL = (
+    "a user has asked {:,} times at one instant (t={:g} s): without think times, and with answers that take no time, "
+    "it never ends"
+)
 
 
 class Traffic:
@@ -97,8 +101,6 @@ class ClosedTraffic(Traffic):
     The n-th request of all asks the n-th key, whoever asks it.
     """
 
-    _last, _at_once = -inf, 0
-
     def start(self, users: int, thinks: Iterator[float]) -> None:
         """Let the users think from now on."""
         self._users = [self._loop.create_task(self._user(thinks)) for _ in range(users)]
@@ -111,6 +113,7 @@ class ClosedTraffic(Traffic):
 
     async def _user(self, thinks: Iterator[float]) -> None:
         loop = self._loop
+        last, at_once = -inf, 0
         for think in thinks:
             await _Thought(loop, loop.time() + think, self)
             if self.over:
@@ -119,21 +122,14 @@ class ClosedTraffic(Traffic):
             if asking is None:
                 self._end(loop.time())
                 return
+            last, at_once = asking.time, at_once + 1 if asking.time == last else 0
+            if at_once > _MOST_AT_ONCE:
+                self._asker.stop(SimulationError(_STANDS_STILL.format(at_once, last)))
+                return
             self._opened(asking, None)
-            self._check(asking.time)
             await self._asker.ask(asking)
             if self.over:
                 return
-
-    def _check(self, now: float) -> None:
-        """Users who never think, and whose answers take no time, would keep the clock from moving."""
-        self._at_once = self._at_once + 1 if now == self._last else 0
-        self._last = now
-        if self._at_once > _MOST_AT_ONCE:
-            raise SimulationError(
-                f"{_MOST_AT_ONCE:,} requests at one instant (t={now:g} s): without think times and with answers that "
-                "take no time it never ends"
-            )
 
 
 class _Thought(Until):
