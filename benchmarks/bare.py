@@ -13,6 +13,7 @@ import numpy as np
 import simpy
 
 import cachesim as cs
+from cachesim.world.arrivals import OpenLoop
 
 Row = tuple[float, str, str, float]
 """(arrival time, key, outcome, latency)"""
@@ -24,6 +25,7 @@ class Model:
     def __init__(self, scenario: cs.Scenario) -> None:
         assert scenario.duration is not None
         assert isinstance(scenario.redis.round_trip, float)
+        assert isinstance(scenario.arrivals, OpenLoop)
         seeds = np.random.SeedSequence(scenario.seed).spawn(5)
         self.env = simpy.Environment()
         self.duration: float = scenario.duration

@@ -57,3 +57,7 @@ def main() -> None:
             ratio = median(a / b for a, b in pairs)
             write(f"  ({letter}) {pattern}, {name:{19 - len(pattern)}}{by_hand:12,.0f}/s{simulated:12,.0f}/s")
             write(f"    {letter}/a {ratio:.2f} (asked: {TARGETS[pattern]:.2f})\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from cachesim import patterns
+    from cachesim.comparison import Comparison, compare
     from cachesim.experiments import Replications, replicate
     from cachesim.result import Result
     from cachesim.scenario import Pattern, Scenario, load
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Clients",
+    "Comparison",
     "Database",
     "DatabaseError",
     "DeadlockError",
@@ -39,6 +41,7 @@ __all__ = [
     "SimulationError",
     "Writes",
     "arrivals",
+    "compare",
     "faults",
     "keys",
     "latency",
@@ -56,6 +59,7 @@ _MODULES = {
     "patterns": "patterns",
 }
 _NAMES = {
+    "comparison": ("Comparison", "compare"),
     "experiments": ("Replications", "replicate"),
     "result": ("Result",),
     "scenario": ("Pattern", "Scenario", "load"),

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import fsum
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from cachesim.estimates import Estimate, estimate
+from cachesim.run_length import advice
 from cachesim.scenario import Scenario
 from cachesim.simulation import simulate
 from cachesim.world.nodes import Factory
@@ -18,15 +21,19 @@ if TYPE_CHECKING:
 __all__ = ["Replications", "replicate", "seeds_of"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Replications:
-    """Independent runs of one scenario: `frame` has one row a run, its seed first and then every metric."""
+    """Independent runs of one scenario: `frame` has one row a run, its seed first and then every metric.
+
+    `advice`: whether they are long enough and enough of them, in sentences (see `cachesim.run_length`).
+    """
 
     frame: pd.DataFrame
+    advice: list[str]
 
     def mean(self, name: str) -> float:
         """The mean of a metric over the runs; NaN if any run has none. Raises `KeyError` for an unknown metric."""
-        return float(np.mean(self._values(name)))
+        return self._estimate(name).mean
 
     def standard_error(self, name: str) -> float:
         """The standard error of that mean; NaN for a single run."""
@@ -34,13 +41,11 @@ class Replications:
         return float(values.std(ddof=1) / np.sqrt(len(values))) if len(values) > 1 else float("nan")
 
     def interval(self, name: str, confidence: float = 0.95) -> tuple[float, float]:
-        """The Student-t interval of the mean: (low, high); (NaN, NaN) for a single run."""
-        from scipy.stats import t
+        """The Student-t interval of the mean: (low, high); (NaN, NaN) for a single run, or if any run has none."""
+        return self._estimate(name, confidence).interval
 
-        if not 0 < confidence < 1:
-            raise ValueError(f"confidence: {confidence!r} is not allowed; between 0 and 1")
-        half = float(t.ppf((1 + confidence) / 2, max(1, len(self.frame) - 1))) * self.standard_error(name)
-        return self.mean(name) - half, self.mean(name) + half
+    def _estimate(self, name: str, confidence: float = 0.95) -> Estimate:
+        return estimate(self._values(name), confidence)
 
     def _values(self, name: str) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
         if name not in self.frame:
@@ -49,7 +54,10 @@ class Replications:
 
 
 def seeds_of(seed: int, n: int) -> list[int]:
-    """The seeds of `n` independent runs: each is an ordinary seed, so that any run can be repeated alone."""
+    """The seeds of `n` independent runs: each is an ordinary seed, so that any run can be repeated alone.
+
+    Those of fewer runs are the first of them.
+    """
     return [int(child) for child in np.random.SeedSequence(seed).generate_state(n, np.uint32)]
 
 
@@ -68,10 +76,14 @@ def replicate(
 
     if n < 1:
         raise ValueError(f"n: {n!r} is not allowed; 1 or more")
-    rows = []
+    rows, runs, measured = [], [], []
     for done, seed in enumerate(seeds_of(scenario.seed, n), start=1):
         result = simulate(scenario.replace(seed=seed), cache=cache, record="summary")
         rows.append({"seed": seed, **result.metrics})
+        runs.append(result.metrics)
+        measured.append(result.duration - result.warmup)
         if progress is not None:
             progress(done)
-    return Replications(pd.DataFrame(rows))
+    return Replications(
+        pd.DataFrame(rows), advice(runs, scenario, measured=fsum(measured) / n, own_cache=cache is not None)
+    )

@@ -10,6 +10,7 @@ import asyncio
 import contextvars
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 from math import inf
 from typing import Literal
@@ -50,7 +51,7 @@ _SOURCES = (
 
 _PROGRESS_STEPS = 200
 _GRACE = 60.0
-"""Seconds that open requests have at least when a recorded stream of unknown length ends."""
+"""Seconds that open requests have at least when a recorded stream of unknown length ends, and caches to close."""
 
 
 def simulate(
@@ -157,7 +158,8 @@ class _Simulation:
             self.loop,
             self._rng("redis"),
             recorder,
-            **({"faults": scenario.faults, "chance": self.seeds["redis troubles"]} if scenario.faults else {}),
+            faults=scenario.faults,
+            chance=self.seeds["redis troubles"],
         )
         deploys = of_kind(scenario.faults, Deploy)
         starts = scenario.nodes * (1 + len(deploys))
@@ -177,7 +179,7 @@ class _Simulation:
         node = Node(
             index,
             loop=self.loop,
-            redis=SimRedis(self.redis, **({"awake": awake} if awake else {})),
+            redis=SimRedis(self.redis, awake=awake),
             database=self.database,
             recorder=self.recorder,
             clients=self.scenario.clients,
@@ -227,12 +229,18 @@ class _Simulation:
         return sent_by(scenario.clients.stream(self._rng("clients")), requests)
 
     async def _close(self) -> None:
-        """Close the caches and cancel what still runs."""
-        await self.fleet.aclose()
+        """Close the caches and cancel what still runs; nobody waits for ever for what is down for ever."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_GRACE):
+                await self.fleet.aclose()
         rest = asyncio.all_tasks(self.loop) - {asyncio.current_task()}
         for task in sorted(rest, key=lambda task: task.get_name()):
             task.cancel()
-        await asyncio.gather(*rest, return_exceptions=True)
+        if rest:
+            done, _ = await asyncio.wait(rest, timeout=_GRACE)
+            for task in done:
+                if not task.cancelled():
+                    task.exception()  # it has no say any more
         await self.loop.shutdown_asyncgens()
 
     def _report(self, traffic: Traffic, progress: Callable[[float], None]) -> None:

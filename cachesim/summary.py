@@ -7,23 +7,24 @@ interval (Student-t) of each. Numbers carry their units; one that does not exist
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from math import floor, isnan, log10, nan
+from math import fsum, isnan, nan
 from typing import Any, NamedTuple
 
 import orjson
 
 from cachesim.console import one_line
+from cachesim.estimates import estimate
+from cachesim.formatting import format_of, listed, seconds, shown
 from cachesim.result import Result
+from cachesim.run_length import advice
 from cachesim.scenario import Expectation, Scenario
 
 __all__ = ["Run", "Summary", "Verdict"]
 
 Interval = tuple[float, float]
-Format = Callable[[float, float], str]
-"""A value, and a typical one that decides on unit and digits, as text."""
 
 
 class Run(NamedTuple):
@@ -64,6 +65,13 @@ class Summary:
         return _means([run.metrics for run in self.runs])
 
     @cached_property
+    def advice(self) -> list[str]:
+        """Whether the run is long enough, in sentences (see `cachesim.run_length`)."""
+        measured = fsum(run.duration - self.scenario.warmup for run in self.runs) / len(self.runs)
+        tables = [run.metrics for run in self.runs]
+        return advice(tables, self.scenario, measured=measured, own_cache=self.cache is not None)
+
+    @cached_property
     def verdicts(self) -> list[Verdict]:
         """What became of each expectation; with several runs the mean counts."""
         values = [(bound, self.metrics[bound.metric]) for bound in self.scenario.expectations]
@@ -87,7 +95,7 @@ class Summary:
         """The table."""
         tables = [_with_derived(run.metrics) for run in self.runs]
         body = _table(_means(tables), _intervals(tables) if len(tables) > 1 else None)
-        return "\n".join([*self._head(), "", *body, *self._tail()])
+        return "\n".join([*self._head(), "", *body, "", "Long enough?", *listed(self.advice), *self._tail()])
 
     def _head(self) -> Iterator[str]:
         scenario = self.scenario
@@ -97,8 +105,8 @@ class Summary:
             [scenario.cache.pattern, *(f"{name} {_plain(value)}" for name, value in scenario.cache.options.items())]
         )
         yield one_line(f"Cache: {cache}")
-        length = _seconds(_means([{"": run.duration} for run in self.runs])[""], 1.0)
-        warmup = f", the first {_seconds(scenario.warmup, 1.0)} not measured" if scenario.warmup else ""
+        length = seconds(_means([{"": run.duration} for run in self.runs])[""], 1.0)
+        warmup = f", the first {seconds(scenario.warmup, 1.0)} not measured" if scenario.warmup else ""
         if len(self.runs) == 1:
             yield f"{length} of simulated time, seed {self.runs[0].seed}{warmup}"
         else:
@@ -135,6 +143,7 @@ class Summary:
             "cache": self.cache,
             "seed": self.scenario.seed,
             **numbers,
+            "advice": self.advice,
             "expectations": [
                 {**verdict.expectation._asdict(), "value": verdict.value, "met": verdict.met}
                 for verdict in self.verdicts
@@ -162,23 +171,11 @@ def _jsonable(value: Any) -> Any:
 
 
 def _means(tables: Sequence[Mapping[str, float]]) -> dict[str, float]:
-    if len(tables) == 1:
-        return dict(tables[0])
-    runs = _replications(tables)
-    return {name: runs.mean(name) for name in tables[0]}
+    return {name: estimate([table[name] for table in tables]).mean for name in tables[0]}
 
 
 def _intervals(tables: Sequence[Mapping[str, float]]) -> dict[str, Interval]:
-    runs = _replications(tables)
-    return {name: runs.interval(name) for name in tables[0]}
-
-
-def _replications(tables: Sequence[Mapping[str, float]]) -> Any:
-    import pandas as pd
-
-    from cachesim.experiments import Replications
-
-    return Replications(pd.DataFrame(list(tables)))
+    return {name: estimate([table[name] for table in tables]).interval for name in tables[0]}
 
 
 # The table
@@ -188,64 +185,12 @@ def _plain(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def _decimals(value: float, digits: int) -> int:
-    return max(0, digits - 1 - floor(log10(abs(value)))) if value else 0
-
-
-def _number(value: float, typical: float) -> str:
-    """Four digits that count; whole numbers in full.
-
-    >>> _number(60313.0, 60313.0), _number(50.490909, 50.490909), _number(54.91, 1234.5)
-    ('60,313', '50.49', '55')
-    """
-    if value.is_integer() and typical.is_integer():
-        return f"{value:,.0f}"
-    text = f"{value:,.{_decimals(typical or value, 4)}f}"
-    return text.rstrip("0").rstrip(".") if "." in text else text
-
-
-def _seconds(value: float, typical: float) -> str:
-    """In the unit in which the typical one is easily read.
-
-    >>> _seconds(0.0233, 0.0233), _seconds(0.5, 2.0), _seconds(0.00002, 0.00002), _seconds(0.0, 0.0)
-    ('23.3 ms', '0.5 s', '20 µs', '0 s')
-    """
-    for unit, scale in (("µs", 1e-6), ("ms", 1e-3)):
-        if 0 < abs(typical) < 1000 * scale and value:
-            return f"{_number(value / scale, typical / scale)} {unit}"
-    return f"{_number(value, typical)} s"
-
-
-def _per_second(value: float, typical: float) -> str:
-    return f"{_number(value, typical)}/s"
-
-
-def _bytes(value: float, typical: float) -> str:
-    return f"{_number(value, typical)} B"
-
-
-def _percent(value: float, typical: float) -> str:
-    """Two decimals; what is neither nothing nor everything does not look like it.
-
-    >>> [_percent(share, share) for share in (0, 0.00001, 0.9536, 0.99999, 1)]
-    ['0.00 %', '<0.01 %', '95.36 %', '>99.99 %', '100.00 %']
-    """
-    text = f"{100 * value:.2f}"
-    if text in ("0.00", "-0.00") and value != 0:
-        text = "<0.01" if value > 0 else ">-0.01"
-    elif text == "100.00" and value < 1:
-        text = ">99.99"
-    return f"{text} %"
-
-
 class _Row(NamedTuple):
     """A line of the table: a metric, perhaps another beside it; left out where the metric `when` is 0 or NaN."""
 
     label: str
     metric: str
-    format: Format = _number
     beside: str = ""
-    beside_format: Format = _percent
     of: str = ""
     when: str = ""
 
@@ -263,7 +208,7 @@ _GROUPS: dict[str, Sequence[_Row]] = {
         _Row("errors", "errors", beside="error_ratio", of=" of requests"),
     ),
     "Database": (
-        _Row("loads", "loads", beside="load_rate", beside_format=_per_second),
+        _Row("loads", "loads", beside="load_rate"),
         _Row("of them early", "loads_early", when="loads_early"),
         _Row("of them refreshes", "loads_refresh", when="loads_refresh"),
         _Row("queries", "queries", when="other_queries"),
@@ -273,30 +218,30 @@ _GROUPS: dict[str, Sequence[_Row]] = {
         _Row("largest stampede", "largest_stampede"),
         _Row("redundant loads", "redundant_loads"),
         _Row("peak concurrent loads", "peak_concurrent_loads"),
-        _Row("utilization", "database_utilization", _percent, when="database_utilization"),
-        _Row("mean wait", "database_wait_mean", _seconds, when="database_utilization"),
+        _Row("utilization", "database_utilization", when="database_utilization"),
+        _Row("mean wait", "database_wait_mean", when="database_utilization"),
     ),
     "Latency": tuple(
-        _Row(label, f"latency_{name}", _seconds)
+        _Row(label, f"latency_{name}")
         for label, name in (("mean", "mean"), ("median", "p50"), ("p95", "p95"), ("p99", "p99"), ("longest", "max"))
     ),
     "Staleness": (
         _Row("stale reads", "stale_reads", beside="share_of_stale_reads", of=" of reads", when="may_be_stale"),
-        _Row("mean", "staleness_mean", _seconds, when="may_be_stale"),
-        _Row("longest", "staleness_max", _seconds, when="may_be_stale"),
+        _Row("mean", "staleness_mean", when="may_be_stale"),
+        _Row("longest", "staleness_max", when="may_be_stale"),
     ),
     "Redis": (
         _Row("commands", "redis_commands", when="redis_commands"),
         _Row("round trips", "redis_round_trips", when="redis_commands"),
     ),
     "HTTP": (
-        _Row("bytes sent", "bytes_sent", _bytes, when="bytes_sent"),
-        _Row("bytes saved", "bytes_saved", _bytes, when="bytes_saved"),
+        _Row("bytes sent", "bytes_sent", when="bytes_sent"),
+        _Row("bytes saved", "bytes_saved", when="bytes_saved"),
         _Row("not modified", "not_modified", when="not_modified"),
     ),
     "Layers": (
-        _Row("hit ratio of the first", "hit_ratio_l1", _percent, when="hit_ratio_l1"),
-        _Row("hit ratio of the second", "hit_ratio_l2", _percent, when="hit_ratio_l2"),
+        _Row("hit ratio of the first", "hit_ratio_l1", when="hit_ratio_l1"),
+        _Row("hit ratio of the second", "hit_ratio_l2", when="hit_ratio_l2"),
     ),
 }
 
@@ -330,21 +275,21 @@ def _table(values: Mapping[str, float], intervals: Mapping[str, Interval] | None
 
 
 def _cells(row: _Row, values: Mapping[str, float], intervals: Mapping[str, Interval] | None) -> list[str]:
-    number = _shown(row.format, values[row.metric])
-    beside = _shown(row.beside_format, values[row.beside]) + row.of if row.beside else ""
+    number = _value(row.metric, values)
+    beside = _value(row.beside, values) + row.of if row.beside else ""
     if intervals is None:
         return [row.label, number, beside]
     if row.beside:
-        beside = f"{beside} ({_between(row.beside_format, values[row.beside], intervals[row.beside])})"
-    return [row.label, number, _between(row.format, values[row.metric], intervals[row.metric]), beside]
+        beside = f"{beside} ({_between(row.beside, values, intervals)})"
+    return [row.label, number, _between(row.metric, values, intervals), beside]
 
 
-def _shown(format: Format, value: float) -> str:
-    return "–" if isnan(value) else format(value, value)
+def _value(metric: str, values: Mapping[str, float]) -> str:
+    return shown(format_of(metric), values[metric])
 
 
-def _between(format: Format, mean: float, interval: Interval) -> str:
-    low, high = interval
+def _between(metric: str, means: Mapping[str, float], intervals: Mapping[str, Interval]) -> str:
+    (low, high), mean, format = intervals[metric], means[metric], format_of(metric)
     return "–" if isnan(low) or isnan(high) else f"{format(low, mean)} to {format(high, mean)}"
 
 

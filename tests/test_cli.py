@@ -112,7 +112,8 @@ def test_a_run_prints_a_table(cachesim, storm):
     ended = cachesim("run", storm)
     assert (ended.status, ended.err) == (0, "")
     metrics = cs.simulate(cs.load(storm)).metrics
-    rows = {line.strip().split("  ")[0]: line.split("  ", 2)[2] for line in ended.out.splitlines() if line[:2] == "  "}
+    table, advice = ended.out.split("\nLong enough?\n")
+    rows = {line.strip().split("  ")[0]: line.split("  ", 2)[2] for line in table.splitlines() if line[:2] == "  "}
     assert ended.out.startswith("A small storm\nCache: cache-aside, ttl 5, single_flight none\n20 s of simulated time")
     assert rows["requests"].split() == [f"{metrics['requests']:,.0f}"]
     assert f"{100 * metrics['hit_ratio']:.2f} % of reads" in rows["hits"]
@@ -121,6 +122,7 @@ def test_a_run_prints_a_table(cachesim, storm):
     assert "Staleness" not in ended.out
     assert "utilization" not in ended.out
     assert "nan" not in ended.out
+    assert advice.startswith("  One run says nothing about chance: ")
 
 
 def test_a_run_with_writes_and_few_connections_says_more(cachesim, storm):
@@ -148,6 +150,8 @@ def test_replications_give_mean_and_interval(cachesim, storm):
     mean = runs.mean("episode_size_mean")
     shown = [float(word) for word in row.replace("to", "").split()[3:]]
     assert shown == pytest.approx([mean, low, high], rel=1e-3)
+    advice = " ".join(ended.out.split("\nLong enough?\n")[1].split())
+    assert advice == " ".join(runs.advice)
 
 
 def test_the_seed_can_be_chosen(cachesim, storm):
@@ -287,6 +291,7 @@ def test_json_of_replications_equals_replicate(cachesim, storm):
     assert document["mean"] == as_json({name: runs.mean(name) for name in METRICS})
     assert document["interval"]["loads"] == list(runs.interval("loads"))
     assert document["interval"]["database_utilization"] == [None, None]
+    assert document["advice"] == runs.advice
     rows = [{"seed": run["seed"], **run["metrics"]} for run in document["replications"]]
     assert rows == [as_json(dict(row)) for _, row in runs.frame.iterrows()]
     one = json.loads(cachesim("run", storm, "--json", "-", "--seed", rows[1]["seed"]).out)

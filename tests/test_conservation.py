@@ -135,7 +135,7 @@ OVER_REDIS = ("cache-aside", "write-through", "early-recompute", "stale-while-re
 
 @given(
     scenarios(
-        cache=caches(st.sampled_from(OVER_REDIS)),
+        cache=caches(*OVER_REDIS),
         redis=st.just(cs.Redis(round_trip=0.125)),
         database=st.just(cs.Database(latency=cs.latency.Uniform(0.25, high=0.5), connections=2)),
         clients=st.just(cs.Clients()),
@@ -158,8 +158,8 @@ def test_no_request_is_faster_than_its_round_trips_and_its_load(scenario: cs.Sce
 TIMES = {
     "rate": -1, "low": -1, "high": -1, "base": -1, "peak": -1, "mean_low": 1, "mean_high": 1, "period": 1, "at": 1,
     "duration": 1, "start": 1, "every": 1, "value": 1, "mean": 1, "values": 1, "think": 1, "round_trip": 1,
-    "timeout": 1, "backoff": 1, "added": 1, "ttl": 1, "fresh_for": 1, "stale_for": 1, "l1_ttl": 1, "jitter": 1, "stale_if_error": 1,
-    "load_timeout": 1, "behind": -1, "warmup": 1,
+    "timeout": 1, "backoff": 1, "added": 1, "ttl": 1, "fresh_for": 1, "stale_for": 1, "l1_ttl": 1, "jitter": 1,
+    "stale_if_error": 1,    "load_timeout": 1, "behind": -1, "warmup": 1,
 }  # fmt: skip
 """Every number of a scenario that has a unit: 1 in seconds, -1 in so many a second."""
 
@@ -192,7 +192,7 @@ FREE_OF_UNITS = ("none", "in-process", "cache-aside", "write-through", "early-re
 
 @given(
     scenarios(
-        cache=caches(st.sampled_from(FREE_OF_UNITS)),
+        cache=caches(*FREE_OF_UNITS),
         faults=st.just([cs.faults.DatabaseSlow(start=1, duration=1, factor=3), cs.faults.Flush(at=2)]),
     ),
     st.sampled_from([2.0, 0.5, 8.0]),

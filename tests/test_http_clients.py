@@ -256,7 +256,10 @@ def test_clients_go_to_a_file_and_back_without_loss(tmp_path: Path, clients: cs.
         ({"clients.n": 2.0}, "clients.n: 2.0 is not allowed; a whole number"),
         ({"clients.validators": 1}, "clients.validators: 1 is not allowed; true or false"),
         ({"clients.body_bytes": 0}, "clients.body_bytes: 0 is not allowed; 1 or more"),
-        ({"clients.m": 1}, "clients.m: unknown field; known: timeout, retries, backoff, disconnect, n, validators, body_bytes"),
+        (
+            {"clients.m": 1},
+            "clients.m: unknown field; known: timeout, retries, backoff, disconnect, n, validators, body_bytes",
+        ),
     ],
 )
 def test_a_refusal_names_the_field_the_value_and_what_is_allowed(changes: dict[str, Any], message: str) -> None:

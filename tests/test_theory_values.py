@@ -410,3 +410,38 @@ def test_equally_popular_keys_hit_as_often_as_the_cache_has_room(hit_ratio):
 @pytest.mark.parametrize("hit_ratio", EVICTION)
 def test_a_cache_with_room_for_all_hits_always(hit_ratio):
     assert hit_ratio(zipf(5, 1), 5) == hit_ratio(zipf(5, 1), 9) == 1
+
+
+# ── Metastable failure ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_metastable_failures_have_their_check_values():
+    assert theory.stuck_query_rate(280, retries=1) == 560
+    assert theory.healing_request_rate(300, retries=1) == 150
+    assert theory.stuck_query_rate(theory.healing_request_rate(300, retries=3), retries=3) == 300
+    assert theory.refill_time(1000, 300) == pytest.approx(3.33, abs=0.005)
+    for keys, ttl in ((1000, 5), (3000, 15)):
+        assert theory.look_aside_query_rate(3000, keys, ttl) == pytest.approx(3000 * (1 - 15 / 16))
+
+
+def test_a_look_aside_cache_lets_through_what_a_ttl_cache_of_equal_keys_loads():
+    cache = theory.ttl_cache([3000 / 1000] * 1000, 5)
+    assert theory.look_aside_query_rate(3000, 1000, 5) == pytest.approx(cache.load_rate)
+    assert cache.hit_ratio == pytest.approx(15 / 16)
+
+
+def test_callers_keep_a_load_under_way_long_enough_for_a_thousand_keys_and_not_for_three_thousand():
+    assert theory.flight_time(3, 1) > theory.refill_time(1000, 300)
+    assert theory.flight_time(1, 1) < theory.refill_time(3000, 300)
+
+
+@pytest.mark.parametrize("rate", [0.5, 1, 3])
+def test_the_time_of_a_flight_agrees_with_trials(rate):
+    """From the first caller until nobody has come for a second; standard errors about 1 %."""
+    rng, times = np.random.default_rng(12), []
+    for _ in range(10_000):
+        time = 1.0
+        while (gap := rng.exponential(1 / rate)) < 1:
+            time += gap
+        times.append(time)
+    assert_mean(np.array(times), theory.flight_time(rate, 1))

@@ -59,9 +59,9 @@ def _keys() -> st.SearchStrategy[Any]:
     )
 
 
-def caches(names: st.SearchStrategy[str] | None = None) -> st.SearchStrategy[cs.Pattern]:
-    """Any cache that a scenario can name, with its lifetimes, single flight and what it does about errors."""
-    return (names or st.sampled_from(sorted(CACHES))).flatmap(_pattern)
+def caches(*names: str) -> st.SearchStrategy[cs.Pattern]:
+    """A cache of one of these names, else of any, with its lifetimes, single flight and what it does about errors."""
+    return st.sampled_from(names or sorted(CACHES)).flatmap(_pattern)
 
 
 def _pattern(name: str) -> st.SearchStrategy[cs.Pattern]:

@@ -4,7 +4,8 @@ Symbols: `rate` is the arrival rate lambda in requests/s, `load_time` the time D
 seconds, counted from the fill and not renewed by reads. Arrivals are Poisson throughout, all other times are constant
 and Redis answers at once, unless a function says otherwise. A formula is exact unless it says that it is approximate.
 
-One module a subject: `stampedes`, `ttl_caches`, `early_recompute`, `delayed_hits`, `eviction`, `queues`.
+One module a subject: `stampedes`, `ttl_caches`, `early_recompute`, `delayed_hits`, `eviction`, `queues`,
+`metastable`.
 """
 
 from __future__ import annotations
@@ -20,6 +21,13 @@ from cachesim.theory.early_recompute import (
     no_logarithm_stampede_size,
 )
 from cachesim.theory.eviction import che_fifo_hit_ratio, che_lru_hit_ratio, fifo_hit_ratio, king_lru_hit_ratio
+from cachesim.theory.metastable import (
+    flight_time,
+    healing_request_rate,
+    look_aside_query_rate,
+    refill_time,
+    stuck_query_rate,
+)
 from cachesim.theory.queues import erlang_c_wait, littles_law, pollaczek_khinchine_wait
 from cachesim.theory.stampedes import (
     exponential_stampede_size,
@@ -63,17 +71,21 @@ __all__ = [
     "erlang_c_wait",
     "exponential_stampede_size",
     "fifo_hit_ratio",
+    "flight_time",
     "group_loads_in_flight",
     "group_stampede_size",
+    "healing_request_rate",
     "jittered_loads_in_flight",
     "king_lru_hit_ratio",
     "layered_hit_ratios",
     "littles_law",
+    "look_aside_query_rate",
     "no_early_recompute_probability",
     "no_logarithm_lateness",
     "no_logarithm_stampede_size",
     "pollaczek_khinchine_wait",
     "processor_sharing_stampede_size",
+    "refill_time",
     "renewed_ttl_hit_ratio",
     "single_flight_shares",
     "single_flight_wait",
@@ -83,6 +95,7 @@ __all__ = [
     "stampede_size",
     "stampede_size_of",
     "stampede_variance",
+    "stuck_query_rate",
     "ttl_cache",
     "ttl_hit_ratio",
     "unprotected_cycle",

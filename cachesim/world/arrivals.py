@@ -242,7 +242,7 @@ class ClosedLoop(Arrivals):
         return as_latency(self.think).draws(rng)
 
     def expected(self, duration: float) -> float:
-        """One for each user, and as many more as if every answer came at once; without think time the answers bound it."""
+        """One for each user, and as many more as if answers took no time; without think time they bound it."""
         mean = as_latency(self.think).mean
         return self.users * (1 + duration / mean) if mean > 0 else float(self.users)
 

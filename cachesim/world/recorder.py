@@ -2,7 +2,8 @@
 
 The recorder decides the *outcome* of a request in the same way for every cache: from the load that the served value
 came from. Rows of what belongs to the warm-up are dropped. Rows are gathered in blocks; with tables a block is kept as
-arrays, without them (summary mode) it is counted and forgotten, so memory stays bounded.
+arrays, without them (summary mode) it is counted and forgotten, so memory stays bounded. With tables or without, only
+the latest commits are known by their times (`Commits`): 65,536 or more.
 """
 
 from __future__ import annotations

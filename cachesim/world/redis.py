@@ -1,47 +1,43 @@
 """Redis in simulated time: fakeredis behind a stock asyncio client, each command a round trip away.
 
-A command travels for half a round trip, is executed, and its reply travels for the other half. Two roads lead there,
-with the same replies, errors and encoding as the stock client:
+A command travels for half a round trip, is executed, and its reply travels for the other half. Two roads lead there
+(`redis_wire.py`), with the same replies, errors and encoding as the stock client:
 
 - ordinary commands take the short one: they are handed to the fake server directly (`GET`, plain `SET` and the scripts
   of the patterns to its database object), which spares the connection pool, packing and parsing;
 - pipelines, pub/sub and blocking commands take the stock client's own road, over a connection whose bytes and replies
   are delivered half a round trip late, in order.
 
-Connections are open before the run begins: no handshake costs time. A Redis value is usable up to and including its
-deadline.
+Nothing is tried twice: an error is the caller's. A Redis value is usable up to and including its deadline.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from heapq import heappush
-from math import inf
 from threading import RLock
 from typing import Any
 
 import numpy as np
 import redis.asyncio
 from fakeredis import FakeServer
-from fakeredis._core._database import Database, Item
-from fakeredis._helpers import SimpleError
-from fakeredis.aioredis import AsyncFakeSocket, FakeAsyncRedisConnection, FakeAsyncRedisMixin, FakeReader, FakeWriter
+from fakeredis._core._database import Item
+from fakeredis.aioredis import FakeAsyncRedisMixin
 from pydantic import field_validator
-from simpy.events import NORMAL
 
-from cachesim.patterns.scripts import LEASES
-from cachesim.settings import Setting
+from cachesim.settings import Count, Positive, Setting
+from cachesim.world.faults import Fault, Flush, of_kind
 from cachesim.world.latency import Latency, as_latency, seconds_or_latency
 from cachesim.world.loop import SimLoop
-from cachesim.world.pending import Pending
 from cachesim.world.recorder import Recorder
+from cachesim.world.redis_database import BoundedDatabase, LedgerDatabase, OrderedSet, Policy
+from cachesim.world.redis_faults import Awake, FaultyConnection, FaultySocket, FaultyTrip, RedisFaults, always
+from cachesim.world.redis_wire import DelayedConnection, RoundTrip
 from cachesim.world.scripts import TWINS, Twin
 
-__all__ = ["Redis", "RoundTrip", "SimRedis", "SimServer"]
+__all__ = ["Redis", "SimRedis", "SimServer"]
 
-_PLACE = "redis"
 _BLOCKING = frozenset("BLPOP BRPOP BRPOPLPUSH BLMOVE BLMPOP BZPOPMIN BZPOPMAX BZMPOP WAIT WAITAOF".split())
 _LONGEST = 2**53
 """Milliseconds from which on a lifetime is too long for the short road; a server may refuse it."""
@@ -49,9 +45,17 @@ _STATEFUL = frozenset("SUBSCRIBE UNSUBSCRIBE PSUBSCRIBE PUNSUBSCRIBE MULTI EXEC 
 
 
 class Redis(Setting):
-    """How far away Redis is: a round trip in seconds (half of it each way), or a latency to draw it from."""
+    """How far away Redis is, how long its clients wait, and how much it holds.
+
+    `round_trip`: seconds (half of it each way), or a latency to draw them from. `timeout`: seconds without a reply
+    after which a client raises redis-py's `TimeoutError`; None: it waits. `max_keys`: how many values each of its
+    databases holds (leases of the patterns are small and not counted); None: no bound, else `policy` says which goes.
+    """
 
     round_trip: float | Latency = 0.0
+    timeout: Positive | None = None
+    max_keys: Count | None = None
+    policy: Policy = "lru"
 
     @field_validator("round_trip", mode="plain")
     @classmethod
@@ -59,171 +63,54 @@ class Redis(Setting):
         return seconds_or_latency(value)
 
 
-class RoundTrip(Pending):
-    """One command on its way: half a round trip, then executed, then half a round trip back.
+class SimServer(FakeServer):
+    """The Redis server of one simulation, shared by its nodes.
 
-    It is executed even if its caller has gone meanwhile: it was already on the wire.
+    `rng` draws the round trips; `chance`, whatever else is left to chance: eviction, slowness, lost messages.
     """
 
-    _executed = False
-
-    def __init__(self, server: SimServer, execute: Callable[..., Any], *arguments: Any) -> None:
-        server.recorder.redis_used(1)
-        loop = self._loop = server.loop
-        self._execute, self._arguments = execute, arguments
-        self._half = half = next(server.trips) / 2
-        heappush(loop._queue, (loop.env._now + half, NORMAL, next(loop._next_id), self))
-
-    def fire(self) -> None:
-        if self._executed:
-            self._finish()
-            return
-        self._executed = True
-        try:
-            value = self._execute(*self._arguments)
-        except Exception as error:
-            if not self._done:
-                self._error = error
-        else:
-            self._value = value
-        loop = self._loop
-        heappush(loop._queue, (loop.env._now + self._half, NORMAL, next(loop._next_id), self))
-
-
-class _OrderedSet(dict[Any, None]):
-    """A set in order of addition, where fakeredis would go by the addresses of objects in memory."""
-
-    def add(self, item: Any) -> None:
-        self[item] = None
-
-    def remove(self, item: Any) -> None:
-        del self[item]
-
-    def discard(self, item: Any) -> None:
-        self.pop(item, None)
-
-
-class _LedgerDatabase(Database):
-    """A database of the fake server that tells the recorder which values it stores and drops; leases are no values."""
-
-    def __init__(self, server: SimServer) -> None:
-        super().__init__(server.lock)
-        self._change_callbacks: Any = _OrderedSet()
-        self._recorder = server.recorder
-
-    def schedule_expiry(self, key: bytes, expireat: float | None) -> None:
-        super().schedule_expiry(key, expireat)
-        if not key.startswith(LEASES):
-            self._recorder.stored(_PLACE, key.decode(errors="replace"), inf if expireat is None else expireat)
-
-    def __delitem__(self, key: bytes) -> None:
-        super().__delitem__(key)
-        self._dropped(key)
-
-    def clear(self) -> None:
-        for key in list(self):
-            self._dropped(key)
-        super().clear()
-
-    def _dropped(self, key: bytes) -> None:
-        if not key.startswith(LEASES):
-            self._recorder.dropped(_PLACE, key.decode(errors="replace"), "deleted")
-
-
-class SimServer(FakeServer):
-    """The Redis server of one simulation, shared by its nodes."""
-
-    def __init__(self, setting: Redis, loop: SimLoop, rng: np.random.Generator, recorder: Recorder) -> None:
+    def __init__(
+        self,
+        setting: Redis,
+        loop: SimLoop,
+        rng: np.random.Generator,
+        recorder: Recorder,
+        *,
+        faults: Sequence[Fault] = (),
+        chance: np.random.SeedSequence | None = None,
+    ) -> None:
         super().__init__(version=(7, 4))
         self.lock: Any = RLock()  # scripts wake those who block, whether or not a command holds it already
         self.loop, self.env, self.recorder = loop, loop.env, recorder
+        self.timeout = setting.timeout
         self.trips: Iterator[float] = as_latency(setting.round_trip).draws(rng)
-        self.dbs = defaultdict(lambda: _LedgerDatabase(self))
-        self.subscribers: Any = defaultdict(_OrderedSet)
-        self.psubscribers: Any = defaultdict(_OrderedSet)
+        lost, added, evicted = map(np.random.default_rng, (chance or np.random.SeedSequence(0)).spawn(3))
+        self.faults = RedisFaults(faults, self.trips, added, lost)
+        self.dbs = defaultdict(partial(self._new_database, setting, evicted))
+        self.subscribers: Any = defaultdict(OrderedSet)
+        self.psubscribers: Any = defaultdict(OrderedSet)
+        for flush in of_kind(faults, Flush):
+            loop.call_at(flush.at, self._flush)
+        for window in self.faults.refusing:
+            loop.call_at(window.start, self._break_off)
 
+    def _new_database(self, setting: Redis, rng: np.random.Generator) -> LedgerDatabase:
+        if setting.max_keys is None:
+            return LedgerDatabase(self.lock, self.env, self.recorder)
+        return BoundedDatabase(
+            self.lock, self.env, self.recorder, max_keys=setting.max_keys, policy=setting.policy, rng=rng
+        )
 
-class _DelayedSocket(AsyncFakeSocket):
-    """The server's end of a connection: what it receives and what it answers arrives half a round trip late."""
+    def _flush(self) -> None:
+        with self.lock:
+            for database in self.dbs.values():
+                database.clear()
 
-    handshaking = True
-
-    def __init__(self, server: SimServer, *args: Any, **options: Any) -> None:
-        super().__init__(server, *args, **options)
-        self._world = server
-        self._arrives = {self._receive: 0.0, self._answer: 0.0}
-        self._half = 0.0
-        self._replies_due = 0
-
-    def sent(self, commands: int) -> None:
-        """What is sent now, and the replies to it, make one round trip."""
-        self._half = next(self._world.trips) / 2
-        self._replies_due += commands
-
-    def sendall(self, data: Any) -> None:
-        self._deliver(self._receive, data, self._half)
-
-    def put_response(self, msg: Any) -> None:
-        reply = self._replies_due > 0
-        self._replies_due -= reply
-        self._deliver(self._answer, msg, self._half if reply else next(self._world.trips) / 2)
-
-    def eval(self, script: bytes, numkeys: int, *keys_and_args: bytes) -> Any:
-        twin = TWINS.get(script.decode(errors="replace"))
-        if twin is None:
-            return super().eval(script, numkeys, *keys_and_args)
-        try:
-            return twin(self._db, self._world.env, *keys_and_args)
-        except redis.ResponseError as error:
-            raise SimpleError(str(error)) from None
-
-    def _receive(self, data: Any) -> None:
-        if self._server is None:
-            return
-        try:
-            super().sendall(data)
-        except Exception as error:  # the fake server's own, where a real one would have answered: nobody is to wait
-            self.put_response(redis.ResponseError(f"the fake server failed: {error!r}"))
-
-    def _answer(self, msg: Any) -> None:
-        super().put_response(msg)
-
-    def _deliver(self, step: Callable[[Any], None], content: Any, delay: float) -> None:
-        if self.handshaking or self._server is None:
-            step(content)
-            return
-        world = self._world
-        at = self._arrives[step] = max(self._arrives[step], world.env.now + delay)  # a connection keeps its order
-        world.loop.call_at(at, step, content)
-
-
-class _DelayedConnection(FakeAsyncRedisConnection):
-    """A stock connection over a `_DelayedSocket`."""
-
-    _server: SimServer
-    _sock: _DelayedSocket | None  # type: ignore[assignment]
-    _packed = 0
-
-    async def _connect(self) -> None:
-        options = {"client_class": self._client_class, "client_info": self._client_info}
-        self._sock = _DelayedSocket(self._server, self.db, **options)
-        self._reader, self._writer = FakeReader(self._sock), FakeWriter(self._sock)
-
-    async def on_connect_check_health(self, check_health: bool = True) -> None:
-        await super().on_connect_check_health(check_health)
-        assert self._sock is not None
-        self._sock.handshaking = False
-
-    def pack_command(self, *args: Any) -> Any:
-        self._packed += 1
-        return super().pack_command(*args)
-
-    async def send_packed_command(self, command: Any, check_health: bool = True) -> None:
-        commands, self._packed = self._packed, 0
-        if self._sock is not None and not self._sock.handshaking:
-            self._server.recorder.redis_used(commands)
-            self._sock.sent(commands)
-        await super().send_packed_command(command, check_health)
+    def _break_off(self) -> None:
+        """Close the connections that listen or block; the others find out when they are used."""
+        for socket in list(self.sockets):
+            if isinstance(socket, FaultySocket) and (socket._pubsub or socket._blocked):
+                socket.break_off()
 
 
 class _Answered:
@@ -241,15 +128,21 @@ class _Answered:
 class SimRedis(FakeAsyncRedisMixin, redis.asyncio.Redis):  # type: ignore[misc]  # they differ on two signatures
     """A `redis.asyncio.Redis` for one node of the simulated world."""
 
-    def __init__(self, server: SimServer, **options: Any) -> None:
+    def __init__(self, server: SimServer, *, awake: Awake | None = None, **options: Any) -> None:
         # A time-out of the socket would send through `asyncio.wait_for`, whose turns differ between versions of Python.
-        super().__init__(server=server, connection_class=_DelayedConnection, **{"socket_timeout": None} | options)
+        defaults = {"socket_timeout": server.timeout}
+        super().__init__(server=server, connection_class=DelayedConnection, **defaults | options)
         self._server = server
         self._loop = server.loop
+        self._trip: Callable[..., RoundTrip] = RoundTrip
+        if server.faults or server.timeout is not None or awake is not None:
+            self._trip = partial(FaultyTrip, awake or always)
+            pool: Any = self.connection_pool
+            pool.connection_class = partial(FaultyConnection, awake or always)
         encoder: Any = self.get_encoder()  # type: ignore[no-untyped-call]
         self._encode, self._decode, self._decodes = encoder.encode, encoder.decode, encoder.decode_responses
         self._short = encoder.encoding == "utf-8"
-        self._database = server.dbs[self.connection_pool.connection_kwargs.get("db", 0)]
+        self._database: Any = server.dbs[self.connection_pool.connection_kwargs.get("db", 0)]
         self._direct: Any = None
 
     async def execute_command(self, *args: Any, **options: Any) -> Any:
@@ -259,11 +152,22 @@ class SimRedis(FakeAsyncRedisMixin, redis.asyncio.Redis):  # type: ignore[misc] 
         if blocks or name in _BLOCKING or name in _STATEFUL:
             return await super().execute_command(*args, **options)  # type: ignore[no-untyped-call]
         if self._direct is None:
-            self._direct = await self.connection_pool.get_connection()  # type: ignore[no-untyped-call]
-            self._direct._sock.handshaking = True  # replies come back at once: the trip is this client's affair
-        reply = await RoundTrip(self._server, self._process, fields)
+            self._direct = await self._directly_connected()
+        reply = await self._trip(self._server, self._process, fields)
         answered: Any = _Answered(reply, self._direct._decode)
         return await self.parse_response(answered, args[0], **options)
+
+    async def _directly_connected(self) -> Any:
+        """The connection of the short road: replies come back at once, for the trip is this client's affair."""
+        pool: Any = self.connection_pool
+        connection: Any
+        if self._trip is RoundTrip:
+            connection = await pool.get_connection()
+        else:  # nothing troubles it
+            connection = DelayedConnection(**pool.connection_kwargs | {"socket_timeout": None})
+            await connection.connect()
+        connection._sock.handshaking = True
+        return connection
 
     def set_response_callback(self, command: Any, callback: Any) -> None:
         self._short = False  # whatever it is, the long road asks it
@@ -273,7 +177,8 @@ class SimRedis(FakeAsyncRedisMixin, redis.asyncio.Redis):  # type: ignore[misc] 
         """`GET`, read straight from the fake server's database."""
         if type(name) is not str or not self._short:
             return await super().get(name)
-        return await RoundTrip(self._server, self._get_now, name.encode())
+        value = await self._trip(self._server, self._database.text, name.encode())
+        return self._decode(value) if self._decodes and value is not None else value
 
     async def set(self, name: Any, value: Any, *args: Any, **options: Any) -> Any:
         """`SET`; with no option but `px` it writes straight to the fake server's database."""
@@ -282,7 +187,7 @@ class SimRedis(FakeAsyncRedisMixin, redis.asyncio.Redis):  # type: ignore[misc] 
         if not plain or type(name) is not str or not self._short or self._server.config:
             return await super().set(name, value, *args, **options)
         data = bytes(self._encode(value))
-        return await RoundTrip(self._server, self._set_now, name.encode(), data, options.get("px"))
+        return await self._trip(self._server, self._set_now, name.encode(), data, options.get("px"))
 
     def eval(self, script: str, numkeys: int, *keys_and_args: Any) -> Any:
         """`EVAL`; a script of the patterns runs as its twin on the fake server's database."""
@@ -291,7 +196,7 @@ class SimRedis(FakeAsyncRedisMixin, redis.asyncio.Redis):  # type: ignore[misc] 
             return super().eval(script, numkeys, *keys_and_args)
         if self._decodes:
             twin = partial(self._decoded, twin)
-        return RoundTrip(self._server, twin, self._database, self._loop.env, *keys_and_args)
+        return self._trip(self._server, twin, self._database, self._loop.env, *keys_and_args)
 
     def _decoded(self, twin: Twin, *arguments: Any) -> Any:
         reply = twin(*arguments)
@@ -305,21 +210,11 @@ class SimRedis(FakeAsyncRedisMixin, redis.asyncio.Redis):  # type: ignore[misc] 
         socket._process_command(fields)
         return socket.responses.get_nowait()
 
-    def _get_now(self, key: bytes) -> Any:
-        item = self._database._dict.get(key)
-        if item is None or (item.expireat is not None and item.expireat < self._loop.env._now):
-            return None
-        if type(item.value) is not bytes:
-            raise redis.ResponseError("WRONGTYPE Operation against a key holding the wrong kind of value")
-        return self._decode(item.value) if self._decodes else item.value
-
     def _set_now(self, key: bytes, data: bytes, px: int | None) -> bool:
         database = self._database
         item: Any = Item(data)
         if px is not None:
             item.expireat = self._loop.env._now + px / 1000.0
         database[key] = item
-        if database._watches or database._change_callbacks:
-            with database.condition:
-                database.notify_watch(key)
+        database.changed(key)
         return True

@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import redis
 import simpy
-from fakeredis._core._database import Database, Item
+from fakeredis._core._database import Item
 
 from cachesim.patterns.scripts import LOOK, PUT, PUT_IF_NEWER, RELEASE, RENEW, STORE
+from cachesim.world.redis_database import LedgerDatabase
 
 __all__ = ["TWINS", "Twin"]
 
@@ -22,7 +22,7 @@ Twin = Callable[..., Any]
 
 
 def look(
-    database: Database,
+    database: LedgerDatabase,
     env: simpy.Environment,
     value: bytes,
     lease: bytes,
@@ -33,10 +33,10 @@ def look(
     awaited: bytes,
 ) -> Any:
     now = env._now
-    found = _get(database, now, value)
+    found = database.text(value)
     if found is not None and mode in ("", b""):
         return found
-    held = _get(database, now, lease)
+    held = database.text(lease)
     if found is not None and mode in ("peek", b"peek"):
         return [found, held]
     if held is None or (held[:1] == b"!" and held != b"!" + awaited):
@@ -48,10 +48,10 @@ def look(
 
 
 def store(
-    database: Database, env: simpy.Environment, value: bytes, lease: bytes, held: bytes, data: bytes, ms: Any
+    database: LedgerDatabase, env: simpy.Environment, value: bytes, lease: bytes, held: bytes, data: bytes, ms: Any
 ) -> int:
     now = env._now
-    if _get(database, now, lease) != held:
+    if database.text(lease) != held:
         return 0
     _set(database, now, value, data, ms)
     if held[:1] == b"x":
@@ -59,7 +59,7 @@ def store(
     return 1
 
 
-def put(database: Database, env: simpy.Environment, value: bytes, lease: bytes, data: bytes, ms: Any) -> int:
+def put(database: LedgerDatabase, env: simpy.Environment, value: bytes, lease: bytes, data: bytes, ms: Any) -> int:
     now = env._now
     _set(database, now, value, data, ms)
     _delete(database, lease)
@@ -67,10 +67,10 @@ def put(database: Database, env: simpy.Environment, value: bytes, lease: bytes, 
 
 
 def put_if_newer(
-    database: Database, env: simpy.Environment, value: bytes, lease: bytes, data: bytes, ms: Any, version: Any
+    database: LedgerDatabase, env: simpy.Environment, value: bytes, lease: bytes, data: bytes, ms: Any, version: Any
 ) -> int:
     now = env._now
-    held = _get(database, now, lease)
+    held = database.text(lease)
     if held is not None and held[:1] == b"v" and int(held[1:]) > int(version):
         return 0
     _set(database, now, value, data, ms)
@@ -78,17 +78,17 @@ def put_if_newer(
     return 1
 
 
-def renew(database: Database, env: simpy.Environment, lease: bytes, held: bytes, ms: Any) -> int:
+def renew(database: LedgerDatabase, env: simpy.Environment, lease: bytes, held: bytes, ms: Any) -> int:
     now = env._now
-    if _get(database, now, lease) != held:
+    if database.text(lease) != held:
         return 0
     _prolong(database, now, lease, ms)
     return 1
 
 
-def release(database: Database, env: simpy.Environment, lease: bytes, held: bytes, note: bytes, ms: Any) -> int:
+def release(database: LedgerDatabase, env: simpy.Environment, lease: bytes, held: bytes, note: bytes, ms: Any) -> int:
     now = env._now
-    if _get(database, now, lease) != held:
+    if database.text(lease) != held:
         return 0
     if note == b"":
         _delete(database, lease)
@@ -108,39 +108,24 @@ TWINS: dict[str, Twin] = {
 """The twin of each script."""
 
 
-def _get(database: Database, now: float, key: bytes) -> bytes | None:
-    item = database._dict.get(key)
-    if item is None or (item.expireat is not None and item.expireat < now):
-        return None
-    if type(item.value) is not bytes:
-        raise redis.ResponseError("WRONGTYPE Operation against a key holding the wrong kind of value")
-    return item.value
-
-
-def _set(database: Database, now: float, key: bytes, data: bytes, ms: Any) -> None:
+def _set(database: LedgerDatabase, now: float, key: bytes, data: bytes, ms: Any) -> None:
     item: Any = Item(data)
     item.expireat = now + int(ms) / 1000.0
     database[key] = item
-    _changed(database, key)
+    database.changed(key)
 
 
-def _delete(database: Database, key: bytes) -> None:
+def _delete(database: LedgerDatabase, key: bytes) -> None:
     if key in database._dict:
         del database[key]
-        _changed(database, key)
+        database.changed(key)
 
 
-def _prolong(database: Database, now: float, key: bytes, ms: Any) -> None:
+def _prolong(database: LedgerDatabase, now: float, key: bytes, ms: Any) -> None:
     """To at least so many milliseconds from now."""
     expireat = now + int(ms) / 1000.0
     item = database._dict[key]
     if item.expireat is None or item.expireat < expireat:
         item.expireat = expireat
         database.schedule_expiry(key, expireat)
-        _changed(database, key)
-
-
-def _changed(database: Database, key: bytes) -> None:
-    if database._watches or database._change_callbacks:
-        with database.condition:
-            database.notify_watch(key)
+        database.changed(key)

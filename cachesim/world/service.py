@@ -55,8 +55,10 @@ class Pace:
             end = start + work * factor
             if end <= phase_end:
                 return end
-            work = max(0.0, work - (phase_end - start) / factor)
+            work -= (phase_end - start) / factor
             start = phase_end
+            if work <= 0:  # but for rounding it would not have outlasted the phase
+                return start
         return inf
 
     def _phases(self, time: float) -> Iterator[tuple[float, float]]:

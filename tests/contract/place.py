@@ -29,7 +29,8 @@ from cachesim.patterns import (
     WriteThrough,
 )
 from cachesim.world.latency import Uniform
-from cachesim.world.redis import SimRedis, _DelayedConnection
+from cachesim.world.redis import SimRedis
+from cachesim.world.redis_wire import DelayedConnection
 from tests.patterns.kit import BatchOfOne, Origin, StillFresh, Table, World, start
 
 OVER_REDIS = (
@@ -106,7 +107,7 @@ class _FakeConnection(_Counted, FakeAsyncRedisConnection):  # type: ignore[misc]
         return response
 
 
-class _SimulatedConnection(_FakeConnection, _DelayedConnection):  # type: ignore[misc]
+class _SimulatedConnection(_FakeConnection, DelayedConnection):  # type: ignore[misc]
     async def lose(self) -> None:
         if self._sock is not None and not self._sock.handshaking:  # nothing goes over that of the short road
             _hang_up(self._sock)

@@ -33,7 +33,8 @@ from cachesim.patterns import (
 from cachesim.world.latency import Latency
 from cachesim.world.loop import SimLoop
 from cachesim.world.recorder import Recorder
-from cachesim.world.redis import Redis, SimRedis, SimServer, _DelayedConnection
+from cachesim.world.redis import Redis, SimRedis, SimServer
+from cachesim.world.redis_wire import DelayedConnection
 
 OVER_REDIS = (
     *("cache-aside", "cache-aside, cluster", "write-through", "early-recompute", "stale-while-revalidate", "batch"),
@@ -80,7 +81,7 @@ class Origin:
         return value
 
 
-class Line(_DelayedConnection):
+class Line(DelayedConnection):
     """A connection that can break while somebody reads from it, and is then `gone_for` so many seconds."""
 
     gone_for = 0.0

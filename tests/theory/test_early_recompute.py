@@ -12,7 +12,7 @@ import pytest
 
 import cachesim as cs
 from cachesim import theory
-from tests.theory.agreement import Episodes, Sample, assert_mean, episodes, one_key
+from tests.theory.agreement import ERRORS, Episodes, Sample, assert_mean, episodes, one_key
 
 
 def recomputing(*, rate: float, load_time: float, beta: float, cycles: int, **options: Any) -> cs.Scenario:
@@ -68,6 +68,30 @@ def test_nobody_is_early_as_often_as_the_closed_form_says(beta: float) -> None:
     scenario = recomputing(rate=10, load_time=0.1, beta=beta, cycles=1500, single_flight="none")
     left = lifetime_left(episodes(cs.simulate(scenario).loads).first(1500), ttl=beta)
     assert_mean((left < 0).astype(float), theory.no_early_recompute_probability(10, 0.1, beta=beta))
+
+
+@pytest.mark.parametrize("beta", [0.5, 1, 2])
+def test_a_read_is_early_as_often_as_the_lifetime_left_says(beta: float) -> None:
+    """e^(-s / (beta D)) with s left: where it is below 1/4, between and above 3/4, as many as the chances add up to.
+
+    Of each lifetime the reads up to the first early one: each draws once. Standard errors at most 10 % of a part.
+    """
+    scenario = recomputing(rate=10, load_time=0.1, beta=beta, cycles=1500, single_flight="process", background=True)
+    run = cs.simulate(scenario)
+    found, times = episodes(run.loads).first(1500), run.requests.time.to_numpy()
+    expiries, starts = found.ends[:-1] + 10 * beta * 0.1, found.starts[1:]
+    reads = times[(times >= found.ends[0]) & (times <= starts[-1])]
+    after = found.ends.searchsorted(reads, side="right") - 1  # the episode whose value they find
+    reads, after = reads[reads <= starts[after]], after[reads <= starts[after]]
+    chances = np.array(
+        [theory.early_recompute_probability(max(0.0, left), 0.1, beta=beta) for left in expiries[after] - reads]
+    )
+    early = reads == starts[after]
+    for low, high in ((0, 0.25), (0.25, 0.75), (0.75, 1)):
+        part = (chances >= low) & (chances < high)
+        expected, error = chances[part].sum(), np.sqrt((chances[part] * (1 - chances[part])).sum())
+        assert error < 0.1 * expected
+        assert abs(early[part].sum() - expected) <= ERRORS * error
 
 
 @pytest.mark.parametrize(("single_flight", "nodes"), [("process", 1), ("cluster", 3)])

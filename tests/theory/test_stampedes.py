@@ -62,6 +62,17 @@ def test_stampede_of_exponential_loads_is_the_series(rate: float, n: int) -> Non
     assert_mean(found.sizes, theory.exponential_stampede_size(rate, 0.5))
 
 
+@pytest.mark.parametrize(("load_time", "n"), [(0.1, 800), (0.2, 500)])
+def test_stampede_on_a_shared_processor_grows_with_the_exponential_of_the_load_time(load_time: float, n: int) -> None:
+    """2.71828 and 7.38906 loads, geometric; standard errors about .08 and .3."""
+    cache = cs.Pattern("cache-aside", ttl=20, single_flight="none")  # longer than any stampede takes to be worked off
+    changes = {"database.processor_sharing": True, "duration": (n + 10) * 23}
+    found = episodes(cs.simulate(one_key(cache, rate=10, latency=load_time, **changes)).loads).first(n)
+    mean = theory.processor_sharing_stampede_size(10, load_time)
+    assert_mean(found.sizes, mean, "size")
+    assert_mean((found.sizes - mean) ** 2, mean * (mean - 1), "variance")
+
+
 # ── Many keys that expire together ────────────────────────────────────────────────────────────────────────────────
 
 KEYS, LOAD_TIME = 1000, 0.1

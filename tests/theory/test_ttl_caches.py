@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 
 import cachesim as cs
 from cachesim import theory
-from tests.theory.agreement import assert_agrees, one_key
+from cachesim.experiments import seeds_of
+from tests.theory.agreement import assert_agrees, assert_mean, one_key
 
 # ── One key ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -57,6 +59,19 @@ def test_many_keys_of_different_popularity() -> None:
     expected = theory.ttl_cache([100 * share for share in keys.probabilities()], 10)
     assert_agrees(runs, "hit_ratio", expected.hit_ratio)
     assert_agrees(runs, "load_rate", expected.load_rate)
+
+
+def test_as_many_entries_live_as_loads_start_in_a_lifetime() -> None:
+    """368.28 on average over time; standard error about 2."""
+    keys = cs.keys.Zipf(n=1000, alpha=0.8)
+    begin, end = 30, 70
+    lives = []
+    for seed in seeds_of(5, 8):
+        scenario = one_key(cs.Pattern("cache-aside", ttl=10), rate=100, latency=0.0, duration=end, seed=seed, keys=keys)
+        entries = cs.simulate(scenario).entries.fillna({"ended": end})
+        lives.append((entries.ended.clip(begin, end) - entries.stored.clip(begin, end)).sum() / (end - begin))
+    expected = theory.ttl_cache([100 * share for share in keys.probabilities()], 10)
+    assert_mean(np.array(lives), expected.entries)
 
 
 # ── Patterns that coincide ────────────────────────────────────────────────────────────────────────────────────────
@@ -115,6 +130,7 @@ def test_two_layers_hit_as_the_closed_forms_say(l1_cap: bool) -> None:
     ratios = (theory.capped_layered_hit_ratios if l1_cap else theory.layered_hit_ratios)(5, 10, l1_ttl=1, l2_ttl=10)
     assert_agrees(runs, "hit_ratio_l1", ratios.l1)
     assert runs.mean("hit_ratio_l2") == pytest.approx(ratios.l2, abs=0.001)
+    assert runs.mean("hit_ratio") == pytest.approx(ratios.overall, abs=0.001)
     if l1_cap:
         assert_agrees(runs, "hit_ratio_l2", ratios.l2)
         assert_agrees(runs, "hit_ratio", ratios.overall)

@@ -1,0 +1,78 @@
+"""Overload that outlasts its cause: how fast a stuck database is asked, below what it heals, how a lost cache refills.
+
+Bronson, Aghayev, Charapko and Zhu, "Metastable Failures in Distributed Systems", HotOS 2021; Huang et al., "Metastable
+Failures in the Wild", OSDI 2022. A trigger (an outage, a flush) pushes the database over its capacity; then something
+that it causes itself, retries or an empty cache, keeps it there when the trigger has gone. Rates are balanced here, in
+the mean: whether a given run is pushed over is for a simulation to say.
+
+Queries once issued are worked off even if their callers have gone, and the `capacity` of a database is the most
+queries/s that it ends: connections over mean service time.
+"""
+
+from __future__ import annotations
+
+from math import expm1
+
+__all__ = ["flight_time", "healing_request_rate", "look_aside_query_rate", "refill_time", "stuck_query_rate"]
+
+
+def stuck_query_rate(rate: float, retries: int) -> float:
+    """Queries per second that a database is asked while every attempt times out: lambda (1 + r).
+
+    `rate` is that of the clients' requests, each of which is tried again `retries` times. Exact while the wait for the
+    database is longer than the clients' time-out.
+
+    >>> stuck_query_rate(rate=280, retries=1)
+    560
+    """
+    return rate * (1 + retries)
+
+
+def healing_request_rate(capacity: float, retries: int) -> float:
+    """Requests per second below which a stuck database works off its queue, and heals: capacity / (1 + r).
+
+    Above it `stuck_query_rate` is more than the capacity, and the queue only grows. Between it and the capacity a run
+    may go well for ever, or be stuck for ever after one outage: the system is *vulnerable*. Exact.
+
+    >>> healing_request_rate(capacity=300, retries=1)
+    150.0
+    """
+    return capacity / (1 + retries)
+
+
+def look_aside_query_rate(rate: float, keys: int, ttl: float) -> float:
+    """Queries per second that a look-aside cache of n equally popular keys lets through: lambda / (1 + lambda T / n).
+
+    `rate` is that of all keys together, and what reaches the database when the cache is lost: where its capacity lies
+    between the two, the system is vulnerable to a flush. Exact for loads that take no time (`ttl_hit_ratio`).
+
+    >>> look_aside_query_rate(rate=3000, keys=1000, ttl=5)
+    187.5
+    """
+    return rate / (1 + rate * ttl / keys)
+
+
+def refill_time(keys: int, capacity: float) -> float:
+    """Seconds in which a database alone can refill an empty cache with single flight: n / capacity.
+
+    Approximate, and a lower bound: each key is loaded once, and the database has something to do all the while. So
+    each key must be asked for well before that, and by callers who stay until it is loaded (`flight_time`).
+
+    >>> round(refill_time(keys=1000, capacity=300), 2)
+    3.33
+    """
+    return keys / capacity
+
+
+def flight_time(rate: float, timeout: float) -> float:
+    """Mean time in seconds that callers keep an endless load of one key under way: (e^(lambda t) - 1) / lambda.
+
+    `rate` is that of the key; with single flight each caller waits for at most `timeout` seconds, and the load is given
+    up when the last of them leaves. One that has to queue for longer than that is mostly given up before it fills the
+    cache. Exact where nobody tries again: the mean busy period of an M/G/infinity queue (Takács, "Introduction to the
+    Theory of Queues", 1962).
+
+    >>> round(flight_time(rate=3, timeout=1), 2), round(flight_time(rate=1, timeout=1), 2)
+    (6.36, 1.72)
+    """
+    return expm1(rate * timeout) / rate
