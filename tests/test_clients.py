@@ -158,7 +158,13 @@ def test_what_a_simulation_cannot_do_ends_it_at_once() -> None:
 
 def test_a_batch_is_tried_again_as_one() -> None:
     clients = cs.Clients(timeout=1, retries=1)
-    scenario = one(0.5, clients=clients, batch=3, keys=cs.keys.Scan(n=5), database={"latency": cs.latency.Constant(0.5), "connections": 1})
+    scenario = one(
+        0.5,
+        clients=clients,
+        batch=3,
+        keys=cs.keys.Scan(n=5),
+        database=cs.Database(latency=cs.latency.Constant(0.5), connections=1),
+    )
     result = cs.simulate(scenario)
     assert result.requests.outcome.tolist() == ["error"] * 3
     assert result.requests.attempts.tolist() == [2] * 3
