@@ -49,8 +49,8 @@ class Found(NamedTuple):
 class LeasedRedis:
     """Values and leases in Redis under a prefix.
 
-    `failed(key, error)` is told what goes wrong, and `orphaned(key, lease)` which lease may have been made for a caller
-    who has left.
+    `failed(key, error)` is told what goes wrong, and `orphaned(key, lease)` which lease may lie there without an owner:
+    its caller has left, or Redis was away and has come back.
     """
 
     def __init__(
@@ -70,6 +70,7 @@ class LeasedRedis:
         self._exclusive, self._shared = b"x" + owner, b"s" + owner
         self._number = 0
         self._malformed_logged = False
+        self._unsure: list[tuple[str, bytes]] = []
 
     # Looking
 
@@ -86,11 +87,12 @@ class LeasedRedis:
             return await self._look_failed(key, mode, exclusive, error, since)
         except AWAY as error:
             self._went_away(key, error)
+            self._may_lie_there(key, _made_by(request))
             return Found()
         except asyncio.CancelledError:
             self._orphaned(key, _made_by(request))
             raise
-        self._breaker.worked()
+        self._worked()
         return found or await self._look_anew(key, exclusive, since)
 
     async def look_many(
@@ -107,6 +109,8 @@ class LeasedRedis:
                 self._orphaned(key, _made_by(request))
             raise
         if replies is None:
+            for key, request in zip(keys, requests, strict=True):
+                self._may_lie_there(key, _made_by(request))
             return [Found()] * len(keys)
         found = []
         for key, request, reply in zip(keys, requests, replies, strict=True):
@@ -146,7 +150,7 @@ class LeasedRedis:
 
     async def _look_failed(self, key: str, mode: Mode, exclusive: bool, error: Exception, since: int) -> Found:
         """The server is there, but what it holds is no text of ours, or it refuses the command."""
-        self._breaker.worked()
+        self._worked()
         if isinstance(error, UnicodeDecodeError) or "WRONGTYPE" in str(error):
             self._malformed(key, error)
             return Found() if mode == "claim" else await self._look_anew(key, exclusive, since)
@@ -173,15 +177,22 @@ class LeasedRedis:
 
     async def store(self, key: str, lease: bytes, data: bytes, kept: float) -> bool:
         """Keep what was loaded for so many seconds, unless its lease is gone; whether it is kept."""
-        return self._breaker.allows() and bool(await self._run(key, STORE, lease, data, _milliseconds(kept)))
+        reply = None
+        if self._breaker.allows():
+            reply = await self._run(key, STORE, lease, data, _milliseconds(kept))
+        if reply is None:
+            self._may_lie_there(key, lease)
+        return bool(reply)
 
     async def store_many(self, rows: Sequence[tuple[str, bytes, bytes, float]]) -> list[bool]:
         """The same for several (key, lease, data, kept), in one round trip."""
-        if not rows or not self._breaker.allows():
-            return [False] * len(rows)
-        requests = [self._request(key, STORE, lease, data, _milliseconds(kept)) for key, lease, data, kept in rows]
-        replies = await self._pipeline(rows[0][0], requests)
+        replies = None
+        if rows and self._breaker.allows():
+            requests = [self._request(key, STORE, lease, data, _milliseconds(kept)) for key, lease, data, kept in rows]
+            replies = await self._pipeline(rows[0][0], requests)
         if replies is None:
+            for key, lease, *_ in rows:
+                self._may_lie_there(key, lease)
             return [False] * len(rows)
         for (key, *_), reply in zip(rows, replies, strict=True):
             if isinstance(reply, Exception):
@@ -209,8 +220,9 @@ class LeasedRedis:
 
     async def release(self, key: str, lease: bytes, *, failed: bool) -> None:
         """Give an exclusive lease up; that its load has `failed` is left for those who wait for it."""
-        if self._breaker.allows():
-            await self._run(key, RELEASE, lease, b"!" + lease if failed else b"", _LEASE_MS)
+        note = b"!" + lease if failed else b""
+        if not self._breaker.allows() or await self._run(key, RELEASE, lease, note, _LEASE_MS) is None:
+            self._may_lie_there(key, lease)
 
     # Redis, which may be away
 
@@ -228,7 +240,7 @@ class LeasedRedis:
         except AWAY as error:
             self._went_away(key, error)
             return None
-        self._breaker.worked()
+        self._worked()
         return reply
 
     async def _pipeline(self, key: str, requests: Sequence[tuple[Any, ...]]) -> list[Any] | None:
@@ -237,6 +249,17 @@ class LeasedRedis:
         for request in requests:
             pipeline.eval(*request)
         return await self._answer(key, pipeline.execute(raise_on_error=False))  # type: ignore[no-any-return]
+
+    def _worked(self) -> None:
+        """Redis has answered: what may lie there is given up, or everybody would wait for it to run out."""
+        self._breaker.worked()
+        while self._unsure:
+            self._orphaned(*self._unsure.pop())
+
+    def _may_lie_there(self, key: str, lease: bytes) -> None:
+        """An exclusive lease, of which nobody knows whether Redis has it: it has not answered."""
+        if self.owns(lease):
+            self._unsure.append((key, lease))
 
     def _went_away(self, key: str, error: Exception) -> None:
         if not isinstance(error, ResponseError):  # it answers, though with an error: to others it may be of use

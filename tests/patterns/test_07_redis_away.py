@@ -8,6 +8,7 @@ import asyncio
 import pytest
 from redis import exceptions
 
+import cachesim as cs
 from cachesim.patterns.breaker import Breaker
 from tests.patterns.kit import OriginError, cancel, outcome, start
 
@@ -248,3 +249,27 @@ def test_the_breaker_lets_one_try_and_the_others_wait():
     assert [breaker.allows() for _ in range(3)] == [True, False, False]
     breaker.worked()
     assert all(breaker.allows() for _ in range(3))
+
+
+# A lease of which nobody knows whether Redis has it
+
+
+@pytest.mark.parametrize("pattern", ["cache-aside", "early-recompute", "batch"])
+@pytest.mark.parametrize("mode", ["refuse", "hang"])
+@pytest.mark.parametrize("end", [10.5, 13.05, 18.0])
+def test_after_an_outage_nobody_waits_for_a_lease_without_an_owner(pattern, mode, end):
+    """A look whose reply came too late has made one, and a store that was refused has left one: a lease lasts 10 s."""
+    scenario = cs.Scenario(
+        arrivals=cs.arrivals.Poisson(rate=40),
+        keys=cs.keys.Uniform(n=5),
+        cache=cs.Pattern(pattern, ttl=1, single_flight="cluster"),
+        database=cs.Database(latency=cs.latency.Constant(0.05)),
+        redis=cs.Redis(round_trip=0.002, timeout=0.2),
+        faults=(cs.faults.RedisDown(start=10.05, duration=end - 10.05, mode=mode),),
+        nodes=3,
+        duration=30,
+    )
+    run = cs.simulate(scenario)
+    assert run.metrics["errors"] == 0
+    assert run.failures == []
+    assert run.metrics["latency_max"] < 1.5  # the breaker's second, the client's time-out, and what a wait costs
