@@ -159,6 +159,7 @@ _ALLOWED = {
     "model_type": "a table",
     "dict_type": "a table",
     "list_type": "a list",
+    "is_instance_of": "a list",
     "tuple_type": "a list",
     "literal_error": "{expected}",
     "too_short": "at least {min_length} value(s)",

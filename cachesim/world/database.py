@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from heapq import heappush
-from math import nan, prod
+from math import prod
 from sys import maxsize
 from typing import Any, Literal
 
@@ -72,7 +72,6 @@ class Query(Pending):
     never pauses.
     """
 
-    _service_start = nan
     _served = False
 
     def __init__(
@@ -92,19 +91,19 @@ class Query(Pending):
             asking, started = CURRENT_REQUEST.get(), database.recorder.load_started
             for key in keys:
                 self._loads.append(started(key, node, asking))
+        database.recorder.query_issued()
         database.issue(self)
 
     def begin(self) -> None:
         """A connection is free: the service starts, and a read sees what is committed now."""
         database = self._database
-        now = self._service_start = database.env._now
+        now, commits = database.env._now, database.recorder.commits
+        database.recorder.service_began(self._issued)
         if self._loads:
-            commits = database.recorder.commits
             self._value = []
             for load in self._loads:
                 load.service_start = now
-                version = len(commits[load.key]) if load.key in commits else 0
-                self._value.append({"key": load.key, "load": load.number, "version": version})
+                self._value.append({"key": load.key, "load": load.number, "version": commits.version_of(load.key)})
         database.serve(self)
 
     def fire(self) -> None:
@@ -115,7 +114,7 @@ class Query(Pending):
         self._served = True
         database, now = self._database, self._loop.env._now
         recorder, status = database.recorder, "finished"
-        recorder.query_served(self._issued, self._service_start, now)
+        recorder.service_ended()
         if database.may_fail and database.fails():
             status = "failed"
             if not self._done:

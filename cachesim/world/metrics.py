@@ -39,6 +39,7 @@ def measure(recorder: Recorder, *, connections: int | None, body_bytes: int) -> 
     reads = requests - counts["write"] - totals.failed_writes
     served = requests - counts["write"] - counts["error"]
     utilization = nan if connections is None else _ratio(totals.busy, connections * recorder.measured)
+    utilization = float(np.minimum(utilization, 1.0))  # a sum of floats may pass it; NaN stays
     p50, p95, p99 = _percentiles(recorder, (0.50, 0.95, 0.99))
     found = {
         "requests": requests,
@@ -67,7 +68,7 @@ def measure(recorder: Recorder, *, connections: int | None, body_bytes: int) -> 
         "redundant_loads": loads - totals.episodes,
         "peak_concurrent_loads": totals.peak_loads_in_flight,
         "database_utilization": utilization,
-        "database_wait_mean": _ratio(totals.query_waits, totals.queries),
+        "database_wait_mean": _ratio(totals.query_waits, totals.services),
         "latency_mean": _ratio(fsum(totals.latency_sums), requests),
         "latency_p50": p50,
         "latency_p95": p95,

@@ -64,6 +64,7 @@ class Totals:
     failed_writes: int = 0
     loads: dict[str, int] = field(default_factory=lambda: {"miss": 0, "early": 0, "refresh": 0})
     queries: int = 0
+    services: int = 0
     query_waits: float = 0.0
     busy: float = 0.0
     episodes: int = 0
@@ -109,6 +110,7 @@ class Recorder:
         self._most_recent = 4096
         self._in_flight: dict[str, list[int]] = {}
         self._numbers = 0
+        self._in_service, self._busy_until = 0, 0.0
 
     # Requests
 
@@ -247,15 +249,30 @@ class Recorder:
 
     # Queries, writes and entries
 
-    def query_served(self, issued: float, started: float, ended: float) -> None:
-        """A statement of any kind has had its service from `started` to `ended`."""
+    def query_issued(self) -> None:
+        """A statement of any kind is on its way to the database."""
+        self.totals.queries += self._env._now >= self._start
+
+    def service_began(self, issued: float) -> None:
+        """A statement issued then has a connection."""
+        now = self._env._now
         if issued >= self._start:
-            self.totals.queries += 1
-            self.totals.query_waits += started - issued
-            if ended <= self._end:
-                self.totals.busy += ended - started
-                return
-        self.totals.busy += max(0.0, min(ended, self._end) - max(started, self._start))
+            self.totals.services += 1
+            self.totals.query_waits += now - issued
+        self._count_busy(now)
+        self._in_service += 1
+
+    def service_ended(self) -> None:
+        """A statement gives its connection back."""
+        self._count_busy(self._env._now)
+        self._in_service -= 1
+
+    def _count_busy(self, now: float) -> None:
+        """The time of connections since the last change, as far as it is measured."""
+        seconds = min(now, self._end) - max(self._busy_until, self._start)
+        if seconds > 0:
+            self.totals.busy += self._in_service * seconds
+        self._busy_until = now
 
     def redis_used(self, commands: int) -> None:
         """Commands sent to Redis in one round trip."""
@@ -307,6 +324,7 @@ class Recorder:
         for _, size in self._in_flight.values():
             self._episode_ended(size)
         self._in_flight.clear()
+        self._count_busy(self._env._now)
         self._count_requests()
         self._loads.flush()
         self._start, self._finished = inf, self._env._now

@@ -79,7 +79,7 @@ def test_a_query_whose_caller_has_gone_is_worked_off_or_withdrawn(on_cancel: str
 
     ended, _, recorder = run(program, on_cancel=on_cancel)
     assert ended == end
-    assert recorder.totals.queries == queries
+    assert recorder.totals.services == queries
 
 
 # ── Load makes it slow ────────────────────────────────────────────────────────────────────────────────────────────

@@ -161,7 +161,7 @@ def test_a_query_whose_caller_has_gone_can_be_withdrawn_during_an_outage(on_canc
     assert rows["a"] == (4.0, "finished")
     assert rows["b"] == ((4.5, "finished") if on_cancel == "finish" else (2.5, "cancelled"))
     assert rows["c"] == (4.5, "finished")
-    assert recorder.totals.queries == len(statuses)
+    assert recorder.totals.services == len(statuses)
 
 
 def test_a_write_that_rests_is_committed_at_its_end() -> None:
