@@ -14,19 +14,23 @@ from fakeredis.aioredis import FakeRedis
 
 TEXT = (Path(__file__).parent.parent / "README.md").read_text()
 BLOCKS = re.findall(r"```python\n(.*?)```", TEXT, flags=re.DOTALL)
+TEN_LINES, COMPARISON, OUTAGE, OWN_CACHE, *LIVE = BLOCKS
 
 
 def test_the_ten_lines_print_what_they_say(capsys: pytest.CaptureFixture[str]) -> None:
-    said = re.search(r"print\(.*?\)  # (.*)", BLOCKS[0])
-    exec(compile(BLOCKS[0], "README.md", "exec"), {})
+    said = re.search(r"print\(.*?\)  # (.*)", TEN_LINES)
+    exec(compile(TEN_LINES, "README.md", "exec"), {})
     assert said is not None
     assert capsys.readouterr().out.strip() == said[1]
 
 
-def test_somebody_elses_cache_runs_in_the_storm() -> None:
+@pytest.mark.parametrize("block", [COMPARISON, OUTAGE, OWN_CACHE], ids=["comparison", "outage", "own cache"])
+def test_what_builds_on_the_ten_lines_runs(block: str, capsys: pytest.CaptureFixture[str]) -> None:
     names: dict[str, object] = {}
-    exec(compile(BLOCKS[0].replace("print(", "("), "README.md", "exec"), names)
-    exec(compile(BLOCKS[1], "README.md", "exec"), names)
+    exec(compile(TEN_LINES, "README.md", "exec"), names)
+    exec(compile(block, "README.md", "exec"), names)
+    if block is COMPARISON:
+        assert "Long enough?" in capsys.readouterr().out
 
 
 def test_the_live_examples_serve_a_user() -> None:
@@ -37,7 +41,7 @@ def test_the_live_examples_serve_a_user() -> None:
 
     async def run() -> list[int]:
         names: dict[str, Any] = {"redis": FakeRedis(), "read_user": read_user}
-        for block in BLOCKS[2:]:
+        for block in LIVE:
             code = compile(block, "README.md", "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
             if (awaited := eval(code, names)) is not None:
                 await awaited
