@@ -35,7 +35,41 @@ def scenarios() -> dict[str, cs.Scenario]:
         cache=cs.Pattern("in-process", ttl=2, size=50, policy="random", stale_if_error=1, load_timeout=0.1),
         balance="key",
     )
-    return {"zipf": zipf, "ties": ties, "in-process": in_process, **each_cache(zipf.replace(duration=1, batch=2))}
+    patient = cs.Clients(timeout=0.2, retries=2, backoff=cs.latency.Exponential(0.05))
+    troubled = zipf.replace(
+        arrivals=cs.arrivals.Bursty(low=50, high=600, mean_low=1, mean_high=1),
+        keys=cs.keys.Drift(n=100, alpha=0.9, every=200),
+        cache=cs.Pattern("layered", ttl=2, l1_ttl=1, single_flight="cluster"),
+        clients=patient,
+        faults=troubles(),
+        **{"redis.timeout": 0.1, "redis.max_keys": 60, "redis.policy": "random"},
+    )
+    users = zipf.replace(
+        arrivals=cs.arrivals.ClosedLoop(users=50, think=cs.latency.Exponential(0.2)),
+        keys=cs.keys.HotSet(n=50, hot=3, share=0.5),
+        cache=cs.Pattern("cache-aside", ttl=1),
+        database=cs.Database(latency=cs.latency.Exponential(0.01), processor_sharing=True, errors=0.05),
+        clients=patient.model_copy(update={"disconnect": "ignore"}),
+    )
+    some = {"zipf": zipf, "ties": ties, "in-process": in_process, "troubled": troubled, "users": users}
+    return some | each_cache(zipf.replace(duration=1, batch=2))
+
+
+def troubles() -> list[cs.faults.Fault]:
+    """One of each kind."""
+    faults = cs.faults
+    return [
+        faults.RedisDown(start=1, duration=0.5),
+        faults.RedisDown(start=2, duration=0.5, mode="hang"),
+        faults.RedisSlow(start=3, duration=1, added=cs.latency.Exponential(0.01)),
+        faults.DatabaseSlow(start=2, duration=2, factor=3),
+        faults.DatabaseDown(start=5, duration=0.5),
+        faults.DatabaseErrors(start=6, duration=1, share=0.3),
+        faults.MessageLoss(start=0, duration=9, share=0.2),
+        faults.NodePause(start=7, duration=0.5, node=1),
+        faults.Flush(at=7.2),
+        faults.Deploy(at=8, every=0.3),
+    ]
 
 
 def each_cache(scenario: cs.Scenario) -> dict[str, cs.Scenario]:
