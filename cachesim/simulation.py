@@ -10,7 +10,6 @@ import asyncio
 import contextvars
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from functools import partial
 from math import inf
 from typing import Literal
@@ -230,9 +229,12 @@ class _Simulation:
 
     async def _close(self) -> None:
         """Close the caches and cancel what still runs; nobody waits for ever for what is down for ever."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(_GRACE):
-                await self.fleet.aclose()
+        closing = self.loop.create_task(self.fleet.aclose())
+        await asyncio.wait((closing,), timeout=_GRACE)
+        if closing.done():
+            closing.result()
+        elif self.loop.is_idle():
+            raise deadlock(self.loop)
         rest = asyncio.all_tasks(self.loop) - {asyncio.current_task()}
         for task in sorted(rest, key=lambda task: task.get_name()):
             task.cancel()

@@ -192,7 +192,7 @@ def test_a_title_is_one_line(cachesim, storm):
 # Scenarios by name
 
 
-@pytest.mark.parametrize("name", bundled())
+@pytest.mark.parametrize("name", ["hot-key", "two-layers"])
 def test_bundled_scenarios_meet_their_expectations(cachesim, name):
     for options in ((), ("--seed", 20)):
         ended = cachesim("run", name, "--check", *options)

@@ -102,7 +102,7 @@ class MessageLoss(Window):
 class NodePause(Window):
     """A node stands still: requests, replies and messages that arrive at it then are held until the end.
 
-    So is what its timers would send. `node` counts from 0.
+    So is what its timers would send to Redis. `node` counts from 0.
     """
 
     node: Annotated[int, Field(ge=0)] = 0

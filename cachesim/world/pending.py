@@ -66,7 +66,10 @@ class Pending:
 
     def result(self) -> Any:
         if self._error is not None:
-            raise self._error
+            try:
+                raise self._error
+            finally:
+                self._error = None  # it holds the frames that it passes, and one of them this object
         return self._value
 
     def cancel(self, msg: str | None = None) -> bool:
