@@ -339,3 +339,12 @@ def test_a_client_does_not_wait_for_a_node_that_stands_still_for_ever() -> None:
     assert result.metrics["errors"] == 0
     assert sorted(set(result.requests.latency)) == [0.25, 1.25]
     assert result.failures == []
+
+
+def test_an_answer_to_nobody_is_no_304_and_is_not_kept() -> None:
+    """Each client gives up before the answer comes; the node works on, and has nobody to send it to."""
+    clients = cs.Clients(timeout=0.5, disconnect="ignore", n=1, validators=True)
+    scenario = one(1.0, clients=clients, arrivals={"type": "constant", "rate": 0.5})
+    metrics = cs.simulate(scenario.replace(cache=cs.Pattern("conditional"))).metrics
+    assert metrics["errors"] == metrics["requests"] == 5
+    assert metrics["not_modified"] == metrics["bytes_sent"] == metrics["bytes_saved"] == 0

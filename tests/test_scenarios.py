@@ -94,7 +94,7 @@ def leaves(family: type) -> set[str]:
 # What they show
 
 
-@pytest.mark.parametrize("seed", [1, 2, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(3, 21))])
+@pytest.mark.parametrize("seed", [1, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(2, 21))])
 @pytest.mark.parametrize("name", NAMES)
 def test_it_meets_its_expectations_whatever_the_seed(name: str, seed: int) -> None:
     assert not missed(cs.load(bundled()[name]), metrics(name, seed))

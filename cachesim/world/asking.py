@@ -45,7 +45,8 @@ class Asker:
     ) -> None:
         self._loop, self._recorder, self._servers, self._clients = loop, recorder, fleet.servers, clients
         self._waits, self._readdressed = waits, readdressed
-        self._straight = not fleet.troubled
+        self._asks_once = clients.asks_once
+        self._straight = self._asks_once and not fleet.troubled
         self._given_up: set[asyncio.Task[Any]] = set()
         self._written = 0
         self.ended: Callable[[], None] | None = None
@@ -53,11 +54,9 @@ class Asker:
 
     def ask(self, asking: Asking) -> Coroutine[Any, Any, None]:
         """What brings a request to its outcome."""
-        if not self._clients.asks_once:
-            return self._patiently(asking)
         if self._straight and not asking.writes and isinstance(asking, Request):
             return self._read(asking)
-        return self._once(asking)
+        return self._once(asking) if self._asks_once else self._patiently(asking)
 
     async def _read(self, request: Request) -> None:
         """`_once`, of a single read where nothing can come between: the short road of most runs."""
@@ -103,10 +102,11 @@ class Asker:
             await self._wait(task)
             if (error := self._error(task)) is None:
                 return attempt, task.result()
+            for tried in _requests(attempt):
+                tried.given_up = True
             if not retries_left or isinstance(error, _FATAL):
                 raise error
-            tried = self._clients.retries - retries_left
-            if wait := next(self._waits) * 2.0**tried:
+            if wait := next(self._waits) * 2.0 ** (self._clients.retries - retries_left):
                 await Until(self._loop, self._loop.time() + wait)
             node = self._readdressed(node)
             for request in _requests(asking):

@@ -38,6 +38,8 @@ class _HttpNode:
         keeps = request.client.kept if request.client is not None and self._node.clients.validators else {}
         kept = keeps.get(key)
         answer, row = await self._exchange(key, [] if kept is None else [(b"if-none-match", kept.etag)])
+        if request.given_up:
+            return row  # to nobody: its client has gone, and keeps nothing
         if answer["status"] == 304:
             assert kept is not None, "only a conditional request is answered 304"
             self._node.observe.not_modified(request)

@@ -269,10 +269,11 @@ class Recorder:
 
     def _count_busy(self, now: float) -> None:
         """The time of connections since the last change, as far as it is measured."""
-        seconds = min(now, self._end) - max(self._busy_until, self._start)
-        if seconds > 0:
-            self.totals.busy += self._in_service * seconds
-        self._busy_until = now
+        since, self._busy_until = self._busy_until, now
+        if since < self._start or now > self._end:
+            since, now = max(since, self._start), min(now, self._end)
+        if now > since:
+            self.totals.busy += self._in_service * (now - since)
 
     def redis_used(self, commands: int) -> None:
         """Commands sent to Redis in one round trip."""

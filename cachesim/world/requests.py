@@ -32,6 +32,7 @@ class Request:
     stale = False
     cause = "miss"
     attempts = 1
+    given_up = False
     client: Client | None = None
 
     def __init__(self, time: float, key: str, node: int, writes: bool) -> None:

@@ -155,7 +155,8 @@ def test_a_flushed_cache_recovers_in_4_seconds_with_single_flight(connections: i
     assert hit_ratio(of(result.requests, FLUSH + 5, FLUSH + 20)) == pytest.approx(15 / 16, abs=0.015)
 
 
-@pytest.mark.parametrize("connections", SIZES)
+@pytest.mark.slow
+@pytest.mark.parametrize("connections", [1, 3])
 def test_three_times_the_keys_asked_a_third_as_often_do_not_recover_even_so(connections: int, tmp_path: Path) -> None:
     assert theory.flight_time(1, timeout=1) < theory.refill_time(3000, 300)
     result = look_aside(tmp_path, connections, FLUSH + 30, keys=3000, ttl=15)
