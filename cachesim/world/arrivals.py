@@ -10,14 +10,13 @@ import math
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator
 from itertools import count, cycle
-from typing import Any
 
 import numpy as np
-from pydantic import field_validator, model_validator
+from pydantic import model_validator
 
 from cachesim.settings import Count, Family, NonNegative, Positive, Problem, ScenarioError, Seconds
 from cachesim.traces import read_times
-from cachesim.world.latency import Latency, as_latency, seconds_or_latency
+from cachesim.world.latency import SecondsOrLatency, as_latency
 
 __all__ = [
     "Arrivals",
@@ -230,12 +229,7 @@ class ClosedLoop(Arrivals):
     """
 
     users: Count
-    think: float | Latency
-
-    @field_validator("think", mode="plain")
-    @classmethod
-    def _seconds_or_latency(cls, value: Any) -> float | Latency:
-        return seconds_or_latency(value)
+    think: SecondsOrLatency
 
     def thinks(self, rng: np.random.Generator) -> Iterator[float]:
         """Think times in seconds without end, one stream for all: the n-th time that anybody thinks takes the n-th."""

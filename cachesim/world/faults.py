@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import inf
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Literal, TypeVar
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from cachesim.settings import Family, Positive, Seconds, Share
-from cachesim.world.latency import Latency, seconds_or_latency
+from cachesim.world.latency import SecondsOrLatency
 
 __all__ = [
     "DatabaseDown",
@@ -66,12 +66,7 @@ class RedisDown(Window):
 class RedisSlow(Window):
     """Each round trip to Redis that begins then takes `added` more: seconds, or a latency to draw them from."""
 
-    added: float | Latency
-
-    @field_validator("added", mode="plain")
-    @classmethod
-    def _seconds_or_latency(cls, value: Any) -> float | Latency:
-        return seconds_or_latency(value)
+    added: SecondsOrLatency
 
 
 class DatabaseSlow(Window):

@@ -13,7 +13,7 @@ from itertools import repeat
 from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, PlainValidator, model_validator
 
 from cachesim.settings import Count, Family, Positive, Problem, ScenarioError, Seconds
 
@@ -24,6 +24,7 @@ __all__ = [
     "Exponential",
     "Latency",
     "LogNormal",
+    "SecondsOrLatency",
     "Uniform",
     "as_latency",
     "seconds_or_latency",
@@ -151,6 +152,10 @@ def seconds_or_latency(value: Any) -> float | Latency:
     if type(value) in (int, float) and value >= 0 and math.isfinite(value):
         return float(value)
     raise ValueError(f"{value!r} is not allowed; seconds (0 or more) or a latency")
+
+
+SecondsOrLatency = Annotated[float | Latency, PlainValidator(seconds_or_latency)]
+"""A time in a setting: seconds, or a latency to draw it from."""
 
 
 def as_latency(time: float | Latency) -> Latency:

@@ -24,11 +24,10 @@ import redis.asyncio
 from fakeredis import FakeServer
 from fakeredis._core._database import Item
 from fakeredis.aioredis import FakeAsyncRedisMixin
-from pydantic import field_validator
 
 from cachesim.settings import Count, Positive, Setting
 from cachesim.world.faults import Fault, Flush, of_kind
-from cachesim.world.latency import Latency, as_latency, seconds_or_latency
+from cachesim.world.latency import SecondsOrLatency, as_latency
 from cachesim.world.loop import SimLoop
 from cachesim.world.recorder import Recorder
 from cachesim.world.redis_database import BoundedDatabase, LedgerDatabase, OrderedSet, Policy
@@ -52,15 +51,10 @@ class Redis(Setting):
     databases holds (leases of the patterns are small and not counted); None: no bound, else `policy` says which goes.
     """
 
-    round_trip: float | Latency = 0.0
+    round_trip: SecondsOrLatency = 0.0
     timeout: Positive | None = None
     max_keys: Count | None = None
     policy: Policy = "lru"
-
-    @field_validator("round_trip", mode="plain")
-    @classmethod
-    def _seconds_or_latency(cls, value: Any) -> float | Latency:
-        return seconds_or_latency(value)
 
 
 class SimServer(FakeServer):
