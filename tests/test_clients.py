@@ -348,3 +348,16 @@ def test_an_answer_to_nobody_is_no_304_and_is_not_kept() -> None:
     metrics = cs.simulate(scenario.replace(cache=cs.Pattern("conditional"))).metrics
     assert metrics["errors"] == metrics["requests"] == 5
     assert metrics["not_modified"] == metrics["bytes_sent"] == metrics["bytes_saved"] == 0
+
+
+@pytest.mark.parametrize("disconnect", ["cancel", "ignore"])
+def test_of_a_batch_that_ends_in_an_error_no_answer_counts(disconnect: str) -> None:
+    """Of three requests for one key some are answered 304 before the batch as a whole comes too late."""
+    clients = cs.Clients(timeout=0.2, n=3, validators=True)
+    scenario = one(0.15, clients=clients, batch=3, arrivals={"type": "poisson", "rate": 2}, duration=40)
+    scenario = scenario.replace(
+        cache=cs.Pattern("conditional"), **{"database.slowdown": 0.3, "clients.disconnect": disconnect}
+    )
+    metrics = cs.simulate(scenario).metrics
+    assert metrics["errors"] == metrics["requests"] > 100
+    assert metrics["not_modified"] == metrics["bytes_sent"] == metrics["bytes_saved"] == 0

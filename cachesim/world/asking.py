@@ -7,16 +7,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterator, Sequence
-from heapq import heappush
+from itertools import count
 from typing import Any
-
-from simpy.events import NORMAL
 
 from cachesim.world.caches import Server
 from cachesim.world.clients import Clients
 from cachesim.world.fleet import Fleet
 from cachesim.world.loop import SimLoop, SimulationError
-from cachesim.world.pending import Pending, Until
+from cachesim.world.pending import Until
 from cachesim.world.recorder import Recorder
 from cachesim.world.requests import CURRENT_REQUEST, Batch, Request
 
@@ -46,7 +44,7 @@ class Asker:
         self._loop, self._recorder, self._servers, self._clients = loop, recorder, fleet.servers, clients
         self._waits, self._readdressed = waits, readdressed
         self._asks_once = clients.asks_once
-        self._straight = self._asks_once and not fleet.troubled
+        self._straight = self._asks_once and clients.n is None and not fleet.troubled
         self._given_up: set[asyncio.Task[Any]] = set()
         self._written = 0
         self.ended: Callable[[], None] | None = None
@@ -56,10 +54,10 @@ class Asker:
         """What brings a request to its outcome."""
         if self._straight and not asking.writes and isinstance(asking, Request):
             return self._read(asking)
-        return self._once(asking) if self._asks_once else self._patiently(asking)
+        return self._asked(asking)
 
     async def _read(self, request: Request) -> None:
-        """`_once`, of a single read where nothing can come between: the short road of most runs."""
+        """`_asked`, of a single read where nothing can come between: the short road of most runs."""
         CURRENT_REQUEST.set(request)
         try:
             value = await self._servers[request.node].get(request.key)
@@ -70,20 +68,10 @@ class Asker:
         if self.ended is not None:
             self.ended()
 
-    async def _once(self, asking: Asking) -> None:
+    async def _asked(self, asking: Asking) -> None:
+        """Ask, with patience or once, and tell what came of it."""
         try:
-            answer = await self._answer(asking)
-        except BaseException as error:
-            self._failed(asking, error)
-        else:
-            self._answered(asking, asking, answer)
-        if self.ended is not None:
-            self.ended()
-
-    async def _patiently(self, asking: Asking) -> None:
-        """Ask until there is an answer, or no retry is left."""
-        try:
-            attempt, answer = await self._attempts(asking)
+            attempt, answer = await (self._once(asking) if self._asks_once else self._attempts(asking))
         except BaseException as error:
             self._failed(asking, error)
         else:
@@ -91,43 +79,44 @@ class Asker:
         if self.ended is not None:
             self.ended()
 
+    async def _once(self, asking: Asking) -> tuple[Asking, Any]:
+        return asking, await self._answer(asking)
+
     async def _attempts(self, asking: Asking) -> tuple[Asking, Any]:
         """The attempt that was answered, and its answer; raises the error of the last."""
         node = asking.node
-        for retries_left in range(self._clients.retries, -1, -1):
+        for number in count(1):
             attempt = asking.attempt(node)
-            for request in _requests(asking):
-                request.node = node
+            for request in asking.requests:
+                request.node, request.attempts = node, number
             task = self._loop.create_task(self._answer(attempt))
-            await self._wait(task)
+            await self._wait(task, attempt)
             if (error := self._error(task)) is None:
                 return attempt, task.result()
-            for tried in _requests(attempt):
-                tried.given_up = True
-            if not retries_left or isinstance(error, _FATAL):
+            if number > self._clients.retries or isinstance(error, _FATAL):
                 raise error
-            if wait := next(self._waits) * 2.0 ** (self._clients.retries - retries_left):
+            if wait := next(self._waits) * 2.0 ** (number - 1):
                 await Until(self._loop, self._loop.time() + wait)
             node = self._readdressed(node)
-            for request in _requests(asking):
-                request.attempts += 1
-        raise AssertionError("the last attempt returns or raises")
+        raise AssertionError("there is a last attempt, which returns or raises")
 
-    async def _wait(self, task: asyncio.Task[Any]) -> None:
+    async def _wait(self, task: asyncio.Task[Any], attempt: Asking) -> None:
         """For an answer, but not for a node that is slow to notice that nobody waits."""
         try:
             await _Patience(self._loop, task, self._clients.timeout)
         finally:
             if not task.done():
-                self._give_up(task)
+                self._give_up(task, attempt)
 
     def _error(self, task: asyncio.Task[Any]) -> BaseException | None:
         if not task.done():
             return TimeoutError(f"no answer within {self._clients.timeout:g} s")
         return asyncio.CancelledError() if task.cancelled() else task.exception()
 
-    def _give_up(self, task: asyncio.Task[Any]) -> None:
+    def _give_up(self, task: asyncio.Task[Any], attempt: Asking) -> None:
         """Nobody waits for the attempt any more; it is cancelled or works on."""
+        for request in attempt.requests:
+            request.given_up = True
 
         def forget(task: asyncio.Task[Any]) -> None:
             self._given_up.discard(task)
@@ -183,8 +172,10 @@ class Asker:
 
     def _answered(self, asking: Asking, attempt: Asking, answer: Any) -> None:
         answers = answer if isinstance(asking, Batch) else (answer,)
-        for request, tried, value in zip(_requests(asking), _requests(attempt), answers, strict=True):
+        for request, tried, value in zip(asking.requests, attempt.requests, answers, strict=True):
             request.stale = tried.stale
+            if tried.not_modified:
+                self._recorder.not_modified(request)
             if request.writes:
                 self._recorder.written(request)
             else:
@@ -193,7 +184,7 @@ class Asker:
     def _failed(self, asking: Asking, error: BaseException) -> None:
         if isinstance(error, _FATAL):
             self.stop(error)
-        for request in _requests(asking):
+        for request in asking.requests:
             self._recorder.failed(request, error)
 
     def stop(self, error: BaseException) -> None:
@@ -202,22 +193,11 @@ class Asker:
             self.done.set_exception(error)
 
 
-class _Patience(Pending):
+class _Patience(Until):
     """A wait for a task to end, or for a time-out (s)."""
 
     def __init__(self, loop: SimLoop, task: asyncio.Task[Any], timeout: float | None) -> None:
         self._loop = loop
         task.add_done_callback(lambda task: self._finish())
         if timeout is not None:
-            heappush(loop._queue, (loop.time() + timeout, NORMAL, next(loop._next_id), self))
-
-    @property
-    def _cancelled(self) -> bool:  # type: ignore[override]
-        return self._done
-
-    def fire(self) -> None:
-        self._finish()
-
-
-def _requests(asking: Asking) -> Sequence[Request]:
-    return asking.requests if isinstance(asking, Batch) else (asking,)
+            super().__init__(loop, loop.time() + timeout)

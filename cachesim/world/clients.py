@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import numpy as np
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from cachesim.settings import Count, Positive, Setting
-from cachesim.world.latency import Latency, as_latency, seconds_or_latency
+from cachesim.world.latency import SecondsOrLatency, as_latency
 from cachesim.world.requests import Batch, Client, Request
 
 __all__ = ["Clients", "drawn", "sent_by"]
@@ -38,16 +38,11 @@ class Clients(Setting):
 
     timeout: Positive | None = None
     retries: Annotated[int, Field(ge=0)] = 0
-    backoff: float | Latency = 0.0
+    backoff: SecondsOrLatency = 0.0
     disconnect: Literal["cancel", "ignore"] = Field(default="cancel")
     n: Count | None = None
     validators: bool = False
     body_bytes: Count = 1000
-
-    @field_validator("backoff", mode="plain")
-    @classmethod
-    def _seconds_or_latency(cls, value: Any) -> float | Latency:
-        return seconds_or_latency(value)
 
     @property
     def asks_once(self) -> bool:
@@ -67,6 +62,6 @@ class Clients(Setting):
 def sent_by(clients: Iterator[Client], requests: Iterator[Request | Batch]) -> Iterator[Request | Batch]:
     """The requests, each from the next of the clients."""
     for asking, client in zip(requests, clients, strict=False):
-        for request in asking.requests if isinstance(asking, Batch) else (asking,):
+        for request in asking.requests:
             request.client = client
         yield asking

@@ -42,7 +42,7 @@ class _HttpNode:
             return row  # to nobody: its client has gone, and keeps nothing
         if answer["status"] == 304:
             assert kept is not None, "only a conditional request is answered 304"
-            self._node.observe.not_modified(request)
+            request.not_modified = True
             return row | {"version": kept.version}
         if (etag := dict(answer["headers"]).get(b"etag")) is not None:
             keeps[key] = Kept(etag, row["version"])

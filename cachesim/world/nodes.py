@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from cachesim.world.database import Query, SimDatabase
 from cachesim.world.recorder import Recorder
-from cachesim.world.requests import CURRENT_REQUEST, Batch, Request
+from cachesim.world.requests import CURRENT_REQUEST, Batch
 
 if TYPE_CHECKING:
     from cachesim.patterns.events import Event
@@ -112,7 +112,3 @@ class Observer:
                     request.stale = True
                 elif event.kind in ("early", "refresh"):
                     request.cause = event.kind
-
-    def not_modified(self, request: Request) -> None:
-        """The answer to `request` was a 304."""
-        self._recorder.not_modified(request)

@@ -33,6 +33,7 @@ class Request:
     cause = "miss"
     attempts = 1
     given_up = False
+    not_modified = False
     client: Client | None = None
 
     def __init__(self, time: float, key: str, node: int, writes: bool) -> None:
@@ -42,6 +43,11 @@ class Request:
     def origin(self) -> Request:
         """The request itself; of an attempt, the one that it was made for."""
         return self
+
+    @property
+    def requests(self) -> Sequence[Request]:
+        """The request alone, as a batch has several."""
+        return (self,)
 
     def attempt(self, node: int) -> Request:
         """The request sent to a node once, by a client that may send it again."""

@@ -46,7 +46,7 @@ class Traffic:
 
     def _opened(self, asking: Request | Batch, by: object) -> None:
         """Requests wait for their outcome from now on; `by`: what serves them, which perhaps nothing else holds."""
-        for request in asking.requests if isinstance(asking, Batch) else (asking,):
+        for request in asking.requests:
             self._open[request] = by
 
     def _end(self, end: float) -> None:
