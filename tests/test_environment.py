@@ -12,6 +12,7 @@ ROOT = Path(__file__).parents[1]
 
 # What conda-forge calls a package of another name.
 CONDA_NAME = {
+    "backports-zstd": "backports.zstd",
     "matplotlib": "matplotlib-base",
     "playwright": "playwright-python",
     "prometheus-client": "prometheus_client",
