@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from cachesim import patterns
     from cachesim.comparison import Comparison, compare
+    from cachesim.curves.curve import HitRateCurve
+    from cachesim.curves.measuring import hit_rate_curve
     from cachesim.experiments import Replications, replicate
     from cachesim.result import Result
     from cachesim.scenario import Pattern, Scenario, load
@@ -30,6 +32,7 @@ __all__ = [
     "Database",
     "DatabaseError",
     "DeadlockError",
+    "HitRateCurve",
     "Node",
     "Pattern",
     "Redis",
@@ -43,6 +46,7 @@ __all__ = [
     "arrivals",
     "compare",
     "faults",
+    "hit_rate_curve",
     "keys",
     "latency",
     "load",
@@ -60,6 +64,8 @@ _MODULES = {
 }
 _NAMES = {
     "comparison": ("Comparison", "compare"),
+    "curves.curve": ("HitRateCurve",),
+    "curves.measuring": ("hit_rate_curve",),
     "experiments": ("Replications", "replicate"),
     "result": ("Result",),
     "scenario": ("Pattern", "Scenario", "load"),

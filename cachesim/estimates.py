@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Estimate", "estimate"]
+__all__ = ["Estimate", "estimate", "reach"]
 
 
 class Estimate(NamedTuple):
@@ -39,13 +39,23 @@ def estimate(sample: Sequence[float] | NDArray[np.float64], confidence: float = 
     >>> round(mean, 3), round(half_width, 3)
     (2.0, 2.484)
     """
+    values = np.asarray(sample, dtype=np.float64)
+    times = reach(len(values), confidence)
+    return Estimate(float(values.mean()), times * float(values.std(ddof=1)) if len(values) > 1 else nan)
+
+
+def reach(n: int, confidence: float = 0.95) -> float:
+    """How far the interval of a mean of n values reaches, in standard deviations of one: t(n - 1) / √n.
+
+    NaN for one value. Raises `ValueError` for a confidence that is not between 0 and 1.
+
+    >>> round(reach(10), 4)
+    0.7154
+    """
     if not 0 < confidence < 1:
         raise ValueError(f"confidence: {confidence!r} is not allowed; between 0 and 1")
-    values = np.asarray(sample, dtype=np.float64)
-    n = len(values)
     if n < 2:
-        return Estimate(float(values.mean()), nan)
+        return nan
     from scipy.special import stdtrit  # Student's t without the half of scipy that `scipy.stats` needs
 
-    t = float(stdtrit(n - 1, (1 + confidence) / 2))
-    return Estimate(float(values.mean()), t * float(values.std(ddof=1)) / sqrt(n))
+    return float(stdtrit(n - 1, (1 + confidence) / 2)) / sqrt(n)

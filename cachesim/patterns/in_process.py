@@ -1,6 +1,6 @@
 """In-process: values kept in this process's memory, bounded, with a lifetime and any eviction policy.
 
-On cachetools, whose caches say which value goes when there is no room; lifetimes are kept beside, so that any policy
+On `cachesim.policies`, which say which value goes when there is no room; lifetimes are kept beside, so that any policy
 can have them. A value is usable before its deadline. Everybody gets the same object: treat it as read-only.
 """
 
@@ -18,16 +18,14 @@ from cachesim.patterns.cache import Loader, Observer, wall_clock
 from cachesim.patterns.flights import Ticket
 from cachesim.patterns.loading import LoadingCache
 from cachesim.patterns.options import CommonOptions, Options
+from cachesim.policies import POLICIES, Policy
 from cachesim.settings import Count
 
 __all__ = ["InProcess"]
 
-_POLICIES: dict[str, type[cachetools.Cache[str, Any]]] = {
-    "fifo": cachetools.FIFOCache,
-    "lru": cachetools.LRUCache,
-    "lfu": cachetools.LFUCache,
-    "random": cachetools.RRCache,
-}
+PolicyName = Literal[
+    "fifo", "lru", "lfu", "random", "clock", "sieve", "slru", "2q", "arc", "s3-fifo", "lirs", "w-tinylfu"
+]
 
 
 class InProcessOptions(Options):
@@ -36,7 +34,7 @@ class InProcessOptions(Options):
     fixed: ClassVar[tuple[str, ...]] = ("size", "policy", "renew")
 
     size: Count = 10_000
-    policy: Literal["fifo", "lru", "lfu", "random"] = "lru"
+    policy: PolicyName = "lru"
     renew: bool = False
 
 
@@ -77,7 +75,7 @@ class InProcess(LoadingCache):
         stale_if_error: float | None = None,
         load_timeout: float | None = None,
         size: int = 10_000,
-        policy: Literal["fifo", "lru", "lfu", "random"] = "lru",
+        policy: PolicyName = "lru",
         renew: bool = False,
         clock: Callable[[], float] = wall_clock,
         rng: random.Random | None = None,
@@ -97,8 +95,8 @@ class InProcess(LoadingCache):
             rng=rng,
             observe=observe,
         )
-        chosen = {"choice": self._rng.choice} if policy == "random" else {}
-        self._entries: cachetools.Cache[str, Entry] = _POLICIES[policy](size, **chosen)
+        seed: dict[str, Any] = {"seed": self._rng.getrandbits(64)} if policy == "random" else {}
+        self._entries: Policy[str, Entry] = POLICIES[policy](size, evicted=self._evicted, **seed)
         self._renew = renew
         self._deadlines: list[tuple[float, int, str, Entry]] = []
         self._order = count()
@@ -107,11 +105,10 @@ class InProcess(LoadingCache):
         return len(self._entries)
 
     async def get_or_set(self, key: str, load: Loader, **changes: Any) -> Any:
-        try:
-            entry: Entry | None = self._entries[key]
-        except KeyError:  # never "is it there? then get it": it may expire or be evicted in between
-            entry = None
-        if entry is not None and (now := self._clock()) < entry.expires:
+        now, entry = self._clock(), self._held(key)
+        if entry is not None and now < entry.dead:
+            self._entries[key]  # a use, of a stale value too; one nobody can be served any more is as good as gone
+        if entry is not None and now < entry.expires:
             if self._renew:
                 entry.renew(now)
             self._hit(key)
@@ -137,7 +134,8 @@ class InProcess(LoadingCache):
     def forget(self, key: str) -> None:
         """What `delete` does, at once."""
         self._flights.invalidate(key)
-        if self._entries.pop(key, None) is not None:
+        if key in self._entries:
+            del self._entries[key]  # not pop, which would be a use
             self._tell("deleted", key)
 
     def clear(self) -> None:
@@ -155,12 +153,12 @@ class InProcess(LoadingCache):
         self._drop_dead(now)
         expires = now + lifetime
         entry = Entry(value, lifetime, expires, expires + (options.stale_if_error or 0.0))
-        if key not in self._entries and len(self._entries) >= self._entries.maxsize:
-            evicted, _ = self._entries.popitem()
-            self._tell("evicted", evicted)
         self._entries[key] = entry
         heappush(self._deadlines, (entry.dead, next(self._order), key, entry))
         self._tell("stored", key, expires=entry.dead)
+
+    def _evicted(self, key: str, entry: Entry) -> None:
+        self._tell("evicted", key)
 
     def _drop_dead(self, now: float) -> None:
         """Make room of what nobody can be served any more, before anything useful is evicted."""

@@ -1,51 +1,49 @@
-"""What in-process promises besides: a bound on its size, the eviction policy of cachetools, `renew`, its events."""
+"""What in-process promises besides: a bound on its size, the eviction policy asked for, `renew`, its events."""
 
 import asyncio
 import random
-from typing import Any
+from itertools import accumulate
+from typing import Any, get_args
 
-import cachetools
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from cachesim.patterns import InProcess
+from cachesim.patterns.in_process import PolicyName
+from cachesim.policies import POLICIES
+from cachesim.policies.replay import replay
 from tests.patterns.kit import OriginError, World
 
-POLICIES: dict[str, Any] = {
-    "fifo": cachetools.FIFOCache,
-    "lru": cachetools.LRUCache,
-    "lfu": cachetools.LFUCache,
-    "random": lambda size: cachetools.RRCache(size, choice=random.Random(1).choice),
-}
+
+def test_every_policy_can_be_asked_for():
+    assert list(get_args(PolicyName)) == list(POLICIES)
 
 
 @pytest.mark.parametrize("policy", POLICIES)
-@given(keys=st.lists(st.sampled_from("abcdef"), max_size=40))
-def test_a_policy_keeps_what_cachetools_keeps(policy, keys):
+@pytest.mark.parametrize("size", [1, 3, 10, 30])
+def test_it_hits_where_the_policy_alone_does(policy, size):
     world = World()
-    cache = world.make("in-process", size=3, policy=policy)
-    reference = POLICIES[policy](3)
+    cache = world.make("in-process", ttl=2 * size, size=size, policy=policy)
+    seed: dict[str, Any] = {"seed": random.Random(1).getrandbits(64)} if policy == "random" else {}
+    generator = random.Random(size)
+    keys = [str(int(3 * size * generator.random() ** 2)) for _ in range(1_000)]
+    pauses = generator.choices([0.0, 0.25, 1.0], k=1_000)
+    hits = []
+
+    async def load():
+        return "value"
 
     async def ask():
-        for key in keys:
-
-            async def load(key=key):
-                return key
-
-            hits = cache.stats.hits
+        for key, pause in zip(keys, pauses, strict=True):
+            await asyncio.sleep(pause)
+            before = cache.stats.hits
             await cache.get_or_set(key, load)
-            assert len(cache) <= 3
-            hit = cache.stats.hits > hits
-            try:
-                reference[key]
-            except KeyError:
-                assert not hit
-                reference[key] = key
-            else:
-                assert hit
+            hits.append(cache.stats.hits > before)
 
     world.run(ask())
+    alone = replay(POLICIES[policy](size, **seed), keys, times=accumulate(pauses), ttl=2 * size)
+    assert hits == list(alone)
 
 
 @pytest.mark.parametrize("policy", POLICIES)

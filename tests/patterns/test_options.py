@@ -36,7 +36,12 @@ WRONG = [
 WRONG_IN_PROCESS = [
     ("size", 0, "size: 0 is not allowed; 1 or more"),
     ("size", 1.5, "size: 1.5 is not allowed; a whole number"),
-    ("policy", "lruu", "policy: 'lruu' is not allowed; 'fifo', 'lru', 'lfu' or 'random'"),
+    (
+        "policy",
+        "lruu",
+        "policy: 'lruu' is not allowed; 'fifo', 'lru', 'lfu', 'random', 'clock', 'sieve', 'slru', '2q', 'arc', "
+        "'s3-fifo', 'lirs' or 'w-tinylfu'",
+    ),
     ("renew", 1, "renew: 1 is not allowed; true or false"),
 ]
 WRONG_CACHE_ASIDE = [("namespace", 5, "namespace: 5 is not allowed; a text")]

@@ -1,0 +1,135 @@
+"""`hit_rate_curve`: what is asked, checked, and counted or estimated."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import chain
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from cachesim.curves.counting import Counts, Question, count
+from cachesim.curves.curve import HitRateCurve
+from cachesim.curves.sampling import Estimated, estimate_misses
+from cachesim.curves.streams import Piece, is_whole, pieces
+from cachesim.policies import POLICIES
+
+__all__ = ["hit_rate_curve", "measure"]
+
+
+def hit_rate_curve(
+    keys: Any,
+    policy: str = "lru",
+    sizes: ArrayLike | None = None,
+    *,
+    times: Any = None,
+    ttl: float | ArrayLike | None = None,
+    weights: Any = None,
+    sample_rate: float = 1.0,
+    seed: int = 0,
+) -> HitRateCurve:
+    """The hit ratio that a cache of each size gives on this stream of requests, from an empty start.
+
+    - `keys`: one for each request, integers or text: an array, a list, or an iterator over keys, arrays or lists, which
+      is read piece by piece.
+    - `policy`: fifo, lru, lfu, random, clock, sieve, slru, 2q, arc, s3-fifo, lirs, w-tinylfu, opt.
+    - `sizes`: how many entries the cache holds. Default: all sizes for lru; for the others some fifty, spread evenly
+      over the scale of magnitudes, for which an iterator is held in memory as numbers, 4 bytes a request.
+    - `times`: when each request arrives (s, never falling); `ttl`: how long a value is used from its fill (s, 0.001 or
+      more). What has expired makes room before anything useful is evicted, as in the pattern in-process. Several
+      lifetimes give a curve in two dimensions: a row a size, a column a lifetime.
+    - `weights`: the bytes of each request's object; `sizes` are then bytes. What is larger than the cache is not kept.
+    - `sample_rate`: below 1, the curve is estimated from this share of the keys, with 95 % intervals; exact otherwise.
+    - `seed`: of the sample, and of the policy random.
+
+    Exact LRU takes one pass over the stack distances (Mattson, Gecsei, Slutz, Traiger, IBM Systems Journal 1970), in
+    memory of a few bytes a key. Raises `ValueError` for what is not as above.
+
+    >>> curve = hit_rate_curve(["a", "b", "c", "b", "a", "d", "a", "c"])
+    >>> curve.sizes.tolist(), curve.misses.tolist()
+    ([1, 2, 3, 4], [8, 6, 5, 4])
+    >>> curve.at(3), curve.size_for(0.5)
+    (0.375, 4)
+    """
+    for name, given in (("times", times), ("weights", weights)):
+        if given is not None and is_whole(given) != is_whole(keys):
+            raise ValueError(f"{name}: must be given as the keys are, in memory or by an iterator")
+    if ttl is not None and times is None:
+        raise ValueError("ttl: the times of the requests are needed too")
+    return measure(
+        pieces(keys, times if ttl is not None else None, weights),
+        policy,
+        sizes,
+        ttl=ttl,
+        sample_rate=sample_rate,
+        seed=seed,
+        held=is_whole(keys),
+    )
+
+
+def measure(
+    stream: Iterable[Piece],
+    policy: str = "lru",
+    sizes: ArrayLike | None = None,
+    *,
+    ttl: float | ArrayLike | None = None,
+    sample_rate: float = 1.0,
+    seed: int = 0,
+    held: bool = False,
+) -> HitRateCurve:
+    """What `hit_rate_curve` does, of a stream in pieces; `held`: they lie in memory anyway."""
+    if policy not in (known := [*POLICIES, "opt"]):
+        raise ValueError(f"policy: {policy!r} is not allowed; {', '.join(known)}")
+    if not 0 < sample_rate <= 1:
+        raise ValueError(f"sample_rate: {sample_rate!r} is not allowed; above 0, at most 1")
+    stream = iter(stream)
+    first = next(stream, None)
+    if first is None:
+        raise ValueError("keys: there are none; at least one request is needed")
+    lifetimes = None if ttl is None else _lifetimes(ttl)
+    question = Question(
+        policy,
+        None if sizes is None else _sizes(sizes),
+        (None,) if lifetimes is None else tuple(np.atleast_1d(lifetimes).tolist()),
+        weighed=first.weights is not None,
+        seed=seed,
+    )
+    if policy == "opt" and ttl is not None:
+        raise ValueError("ttl: is not allowed with policy 'opt', which is optimal without lifetimes only")
+    if question.weighed and not (policy in POLICIES and POLICIES[policy].weighs):
+        weighing = ", ".join(name for name, kind in POLICIES.items() if kind.weighs)
+        raise ValueError(f"weights: are not allowed with policy {policy!r}, which counts entries; with {weighing}")
+    stream = chain([first], stream)
+    answer: Counts | Estimated
+    if sample_rate < 1:
+        answer = estimate_misses(stream, question, rate=sample_rate)
+    else:
+        answer = count(stream, question, held=held)
+    columns = slice(None) if isinstance(lifetimes, np.ndarray) else 0
+    return HitRateCurve(
+        policy=policy,
+        requests=answer.requests,
+        distinct=answer.distinct,
+        sizes=answer.sizes,
+        misses=answer.misses[:, columns],
+        ttl=lifetimes,
+        weighed=question.weighed,
+        sample_rate=sample_rate,
+        half_widths=answer.half_widths[:, columns] if isinstance(answer, Estimated) else None,
+    )
+
+
+def _sizes(sizes: ArrayLike) -> NDArray[np.int64]:
+    """Rising, each once."""
+    array = np.unique(np.atleast_1d(np.asarray(sizes)))
+    if array.ndim != 1 or array.dtype.kind not in "iu" or not len(array) or array[0] < 1:
+        raise ValueError(f"sizes: {sizes!r} is not allowed; whole numbers, 1 or more")
+    return array.astype(np.int64)
+
+
+def _lifetimes(ttl: float | ArrayLike) -> float | NDArray[np.float64]:
+    array = np.asarray(ttl)
+    if array.ndim > 1 or array.dtype.kind not in "iuf" or not array.size or not (array >= 0.001).all():
+        raise ValueError(f"ttl: {ttl!r} is not allowed; seconds, 0.001 or more")
+    return float(array) if array.ndim == 0 else array.astype(np.float64)
