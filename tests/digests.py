@@ -35,6 +35,11 @@ def scenarios() -> dict[str, cs.Scenario]:
         cache=cs.Pattern("in-process", ttl=2, size=50, policy="random", stale_if_error=1, load_timeout=0.1),
         balance="key",
     )
+    unlimited = cs.Database(latency=cs.latency.Exponential(0.01))
+    evicting = {
+        policy: zipf.replace(cache=cs.Pattern("in-process", ttl=2, size=20, policy=policy), database=unlimited)
+        for policy in ("random", "lirs", "s3-fifo", "w-tinylfu")
+    }
     patient = cs.Clients(timeout=0.2, retries=2, backoff=cs.latency.Exponential(0.05))
     troubled = zipf.replace(
         arrivals=cs.arrivals.Bursty(low=50, high=600, mean_low=1, mean_high=1),
@@ -52,7 +57,7 @@ def scenarios() -> dict[str, cs.Scenario]:
         clients=patient.model_copy(update={"disconnect": "ignore"}),
     )
     some = {"zipf": zipf, "ties": ties, "in-process": in_process, "troubled": troubled, "users": users}
-    return some | each_cache(zipf.replace(duration=1, batch=2))
+    return some | evicting | each_cache(zipf.replace(duration=1, batch=2))
 
 
 def troubles() -> list[cs.faults.Fault]:

@@ -33,8 +33,9 @@ def test_the_misses_on_web07_are_those_known(policy, misses):
 
 
 def zipf_probabilities(keys: int, alpha: float) -> NDArray[np.float64]:
-    weights: NDArray[np.float64] = np.arange(1, keys + 1) ** -alpha
-    return weights / weights.sum()
+    weights = np.arange(1, keys + 1) ** -alpha
+    shares: NDArray[np.float64] = (weights / weights.sum()).astype(np.float64)
+    return shares
 
 
 def steady(policy: str, probabilities: NDArray[np.float64], size: int, requests: int, seed: int) -> float:
