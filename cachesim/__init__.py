@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from cachesim import patterns
+    from cachesim.advice import Advice, advise
     from cachesim.comparison import Comparison, compare
     from cachesim.curves.curve import HitRateCurve
     from cachesim.curves.measuring import hit_rate_curve
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from cachesim.world.writes import Writes
 
 __all__ = [
+    "Advice",
     "Clients",
     "Comparison",
     "Database",
@@ -43,6 +45,7 @@ __all__ = [
     "SimLoop",
     "SimulationError",
     "Writes",
+    "advise",
     "arrivals",
     "compare",
     "faults",
@@ -63,6 +66,7 @@ _MODULES = {
     "patterns": "patterns",
 }
 _NAMES = {
+    "advice": ("Advice", "advise"),
     "comparison": ("Comparison", "compare"),
     "curves.curve": ("HitRateCurve",),
     "curves.measuring": ("hit_rate_curve",),

@@ -9,21 +9,28 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from io import BytesIO
 from pathlib import Path
 from secrets import token_hex
 from shutil import copymode
 from sysconfig import get_path
 from traceback import walk_tb
+from typing import TYPE_CHECKING
 
 import click
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 __all__ = [
     "BAD_INPUT",
     "DONE",
     "FAILED",
     "INTERRUPTED",
+    "PICTURES",
     "Stop",
     "one_line",
+    "picture",
     "progress",
     "require_writable",
     "show",
@@ -35,6 +42,9 @@ __all__ = [
 
 DONE, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 """The exit statuses."""
+
+PICTURES = (".png", ".svg", ".pdf")
+"""What the name of a picture ends in."""
 
 _DELAY = 0.5
 """What takes fewer seconds than this shows no progress."""
@@ -108,6 +118,16 @@ def write(option: str, name: str, data: bytes) -> None:
         pass
     except OSError as error:
         raise Stop(BAD_INPUT, f"{option}: {name!r} cannot be written: {error.strerror}") from None
+
+
+def picture(axes: Axes, name: str) -> bytes:
+    """The figure of these axes, in the format that the file's name tells (see `PICTURES`)."""
+    from matplotlib.figure import Figure
+
+    assert isinstance(axes.figure, Figure)
+    data = BytesIO()
+    axes.figure.savefig(data, format=Path(name).suffix[1:].lower())
+    return data.getvalue()
 
 
 @contextmanager

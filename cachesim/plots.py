@@ -29,6 +29,7 @@ _DARK_VERMILION = "#A94A00"
 _GREY = "#555555"
 
 _SERIES = (BLUE, VERMILION, "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
+_MOST_MARKERS = 12
 _DASHES = ("-", "--", "-.", ":")
 
 _BELOW = 0.22
@@ -232,7 +233,7 @@ def hit_rate_curves(
     >>> import pandas as pd
     >>> curve = pd.DataFrame({"size": [1, 10, 100], "hit_ratio": [0.1, 0.5, 0.9]})
     >>> hit_rate_curves({"lru": curve}).get_title(loc="left")
-    'lru: 90 % of requests hit at 100 entries'
+    'Up to 90 % of requests hit: lru at 100 entries'
     """
     if ax is None:
         ax = Figure(figsize=(8, 4.2), dpi=150, layout="constrained").subplots()
@@ -240,7 +241,10 @@ def hit_rate_curves(
     for index, (name, frame) in enumerate(lines):
         shown = frame.iloc[_spread(len(frame))]
         colour, dashes = _SERIES[index % len(_SERIES)], _DASHES[index % len(_DASHES)]
-        ax.plot(shown["size"], shown["hit_ratio"], label=name, color=colour, linestyle=dashes, linewidth=1.8)
+        marker = "o" if len(shown) <= _MOST_MARKERS else ""  # between few sizes the line is no more than a guide
+        ax.plot(
+            shown["size"], shown["hit_ratio"], label=name, color=colour, linestyle=dashes, marker=marker, linewidth=1.8
+        )
         if "low" in shown:
             low, high = shown["low"].clip(0, 1), shown["high"].clip(0, 1)
             ax.fill_between(shown["size"], low, high, color=colour, alpha=0.2, linewidth=0)
@@ -252,7 +256,7 @@ def hit_rate_curves(
     if len(lines) > 1:
         ax.legend(frameon=False, ncols=1 + len(lines) // 12)
     best, frame = max(lines, key=lambda line: float(line[1]["hit_ratio"].iloc[-1]))
-    finding = f"{best}: {frame['hit_ratio'].iloc[-1]:.0%} of requests hit at {frame['size'].iloc[-1]:,} {unit}"
+    finding = f"Up to {frame['hit_ratio'].iloc[-1]:.0%} of requests hit: {best} at {frame['size'].iloc[-1]:,} {unit}"
     ax.set_title(title or finding.replace("%", " %"), loc="left", weight="bold")
     return ax
 

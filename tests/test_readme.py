@@ -14,14 +14,28 @@ from fakeredis.aioredis import FakeRedis
 
 TEXT = (Path(__file__).parent.parent / "README.md").read_text()
 BLOCKS = re.findall(r"```python\n(.*?)```", TEXT, flags=re.DOTALL)
-TEN_LINES, COMPARISON, OUTAGE, OWN_CACHE, *LIVE = BLOCKS
+TEN_LINES, COMPARISON, OUTAGE, OWN_CACHE, CURVES, *LIVE = BLOCKS
+
+
+def printed(block: str, capsys: pytest.CaptureFixture[str], names: dict[str, object]) -> tuple[str, str]:
+    """What the block prints, and what it says it does."""
+    said = re.search(r"print\(.*?\)  # (.*)", block)
+    exec(compile(block, "README.md", "exec"), names)
+    assert said is not None
+    return capsys.readouterr().out.strip(), said[1]
 
 
 def test_the_ten_lines_print_what_they_say(capsys: pytest.CaptureFixture[str]) -> None:
-    said = re.search(r"print\(.*?\)  # (.*)", TEN_LINES)
-    exec(compile(TEN_LINES, "README.md", "exec"), {})
-    assert said is not None
-    assert capsys.readouterr().out.strip() == said[1]
+    found, said = printed(TEN_LINES, capsys, {})
+    assert found == said
+
+
+def test_the_curves_are_what_they_say(capsys: pytest.CaptureFixture[str]) -> None:
+    names: dict[str, object] = {}
+    exec("import cachesim as cs", names)
+    found, said = printed(CURVES, capsys, names)
+    assert found == said
+    assert names["grid"].hit_ratios.shape == (2, 3)  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("block", [COMPARISON, OUTAGE, OWN_CACHE], ids=["comparison", "outage", "own cache"])

@@ -1,9 +1,4 @@
-"""The command `cachesim`: run scenarios, see what came out, and let CI check it.
-
-Results go to standard output, progress and diagnostics to standard error. Exit status: 0 done; 1 an expectation was
-missed (with --check) or a run failed; 2 bad input, told in one line; 130 interrupted. What a command needs is imported
-when it runs, so that `cachesim --help` is quick.
-"""
+"""`cachesim run`: a scenario, or many replications of it, and whether its expectations are met."""
 
 from __future__ import annotations
 
@@ -12,7 +7,6 @@ import tomllib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
 from importlib import import_module
-from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,14 +16,14 @@ from cachesim.console import (
     BAD_INPUT,
     DONE,
     FAILED,
-    INTERRUPTED,
+    PICTURES,
     Stop,
+    picture,
     progress,
     require_writable,
     show,
     tell,
     told,
-    usage,
     write,
 )
 
@@ -39,10 +33,9 @@ if TYPE_CHECKING:
     from cachesim.summary import Run, Summary
     from cachesim.world.nodes import Factory
 
-__all__ = ["main"]
+__all__ = ["EXAMPLES", "run_command"]
 
-_PICTURES = (".png", ".svg", ".pdf")
-_EXAMPLES = """\b
+EXAMPLES = """\b
 Examples:
   cachesim run hot-key
   cachesim run hot-key --set cache.single_flight=process --plot storm.png
@@ -51,47 +44,7 @@ Examples:
 """
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command with these arguments (default: those of the process) and return its exit status."""
-    try:
-        status = _commands.main(argv if argv is None else list(argv), prog_name="cachesim", standalone_mode=False)
-    except Stop as stop:
-        tell(str(stop))
-        return stop.status
-    except click.ClickException as error:
-        tell(usage(error))
-        return BAD_INPUT
-    except (KeyboardInterrupt, click.Abort):
-        tell("interrupted")
-        return INTERRUPTED
-    except SystemExit:  # click's answer to a pipe that nobody reads any more
-        return DONE
-    except Exception as error:
-        tell(told(error))
-        return FAILED
-    return int(status or DONE)
-
-
-class _Commands(click.Group):
-    def invoke(self, ctx: click.Context) -> Any:
-        try:
-            return super().invoke(ctx)
-        except KeyboardInterrupt:  # before click sees it, which would add an empty line
-            raise Stop(INTERRUPTED, "interrupted") from None
-
-
-@click.group(
-    cls=_Commands,
-    epilog=_EXAMPLES,
-    no_args_is_help=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-@click.version_option(package_name="cachesim")
-def _commands() -> None:
-    """Watch caches break and see why the fix works, in simulated time."""
-
-
-@_commands.command("run", epilog=_EXAMPLES)
+@click.command("run", epilog=EXAMPLES)
 @click.argument("scenario")
 @click.option("--cache", metavar="MODULE:FACTORY", help="Your own cache in the place of the scenario's.")
 @click.option("--set", "changes", metavar="FIELD=VALUE", multiple=True, help="Change a field: cache.ttl=5. Repeatable.")
@@ -102,7 +55,7 @@ def _commands() -> None:
 @click.option("--json", "json_file", metavar="FILE", help="Write JSON; '-' for standard output, instead of the table.")
 @click.option("--plot", "plot_file", metavar="FILE", help="Draw the loads in flight over time: .png, .svg or .pdf.")
 @click.option("--check", is_flag=True, help="Exit with status 1 if an expectation of the scenario is missed.")
-def _run(
+def run_command(
     scenario: str,
     cache: str | None,
     changes: Sequence[str],
@@ -117,7 +70,7 @@ def _run(
 
     chosen = _scenario(scenario, changes, seed)
     require_writable("--json", None if json_file == "-" else json_file)
-    require_writable("--plot", plot_file, _PICTURES)
+    require_writable("--plot", plot_file, PICTURES)
     with _room_for_code():
         factory = None if cache is None else _factory(cache)
         runs, first = _simulate(scenario, chosen, factory, replications, draw=plot_file is not None)
@@ -130,21 +83,8 @@ def _run(
             write("--json", json_file, summary.json() + b"\n")
     if plot_file is not None:
         assert first is not None
-        write("--plot", plot_file, _picture(first, plot_file))
+        write("--plot", plot_file, _drawn(first, plot_file))
     return _verdict(summary, scenario, check)
-
-
-@_commands.command("scenarios")
-def _scenarios() -> None:
-    """List the bundled scenarios, whose names `run` takes."""
-    from cachesim.scenario import bundled
-
-    files = bundled()
-    width = max(map(len, files))
-    for name, path in files.items():
-        text = path.read_text(encoding="utf-8")
-        show(f"{name:<{width}}  {tomllib.loads(text)['title']}")
-        show(f"{'':<{width}}  {text.partition(chr(10))[0].lstrip('# ')}")
 
 
 # What to run
@@ -264,16 +204,10 @@ def _stream(scenario: Scenario, message: str) -> str:
     return ""
 
 
-def _picture(result: Result, name: str) -> bytes:
-    from matplotlib.figure import Figure
-
+def _drawn(result: Result, name: str) -> bytes:
     from cachesim import plots
 
-    axes = plots.storm(result.loads, duration=result.duration, start=result.warmup)
-    assert isinstance(axes.figure, Figure)
-    data = BytesIO()
-    axes.figure.savefig(data, format=Path(name).suffix[1:].lower())
-    return data.getvalue()
+    return picture(plots.storm(result.loads, duration=result.duration, start=result.warmup), name)
 
 
 def _verdict(summary: Summary, name: str, check: bool) -> int:
