@@ -1,4 +1,4 @@
-"""Run benchmarks and print their figures: `python -m benchmarks [throughput] [long-run]`; without a name, all.
+"""Run benchmarks and print their figures: `python -m benchmarks [throughput] [long-run] [curves]`; without a name, all.
 
 Each runs in a process of its own, so that none finds memory that another has used.
 """
@@ -8,7 +8,11 @@ from __future__ import annotations
 import subprocess
 import sys
 
-BENCHMARKS = {"throughput": "benchmarks.throughput", "long-run": "benchmarks.long_run"}
+BENCHMARKS = {
+    "throughput": "benchmarks.throughput",
+    "long-run": "benchmarks.long_run",
+    "curves": "benchmarks.curves",
+}
 
 
 def main(names: list[str]) -> int:

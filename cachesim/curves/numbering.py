@@ -1,12 +1,12 @@
 """Keys as dense numbers, in the order of their first appearance.
 
-A loop over arrays that have a place for each key needs no hash table: that is paid for once, here, whatever is asked then.
+A loop over arrays that have a place for each key needs no hash table: that is paid for once, here, whatever is asked.
 """
 
 from __future__ import annotations
 
 from itertools import islice
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,19 +32,19 @@ class Numbering:
     """
 
     def __init__(self) -> None:
-        self._numbers: _Numbers | None = None
+        self._numbers: _Integers | _Text | None = None
 
     def number(self, keys: NDArray[Any] | list[str]) -> NDArray[np.int32]:
         """The numbers of these keys, (n,); new keys get the next ones.
 
         Raises `ValueError` when text follows integers, or integers text.
         """
-        integers = isinstance(keys, np.ndarray) and keys.dtype.kind in "iu"
+        kind = _Integers if isinstance(keys, np.ndarray) and keys.dtype.kind in "iu" else _Text
         if self._numbers is None:
-            self._numbers = _Integers() if integers else _Text()
-        if integers != isinstance(self._numbers, _Integers):
+            self._numbers = kind()
+        if not isinstance(self._numbers, kind):
             raise ValueError("keys: integers and text in one stream are not allowed; all integers, or all text")
-        return self._numbers.number(keys)
+        return self._numbers.number(keys)  # type: ignore[arg-type]  # it is of its kind
 
     @property
     def distinct(self) -> int:
@@ -52,17 +52,8 @@ class Numbering:
         return 0 if self._numbers is None else self._numbers.distinct
 
     def stable_keys(self) -> NDArray[np.uint64]:
-        """The 64-bit key of each number, (distinct,): an integer as it is, text hashed (`policies.hashing.stable_key`)."""
+        """The 64-bit key of each number, (distinct,), as `policies.hashing.stable_key` gives it."""
         return np.zeros(0, np.uint64) if self._numbers is None else self._numbers.stable_keys()
-
-
-class _Numbers(Protocol):
-    @property
-    def distinct(self) -> int: ...
-
-    def number(self, keys: Any) -> NDArray[np.int32]: ...
-
-    def stable_keys(self) -> NDArray[np.uint64]: ...
 
 
 class _NextNumber(dict[str, int]):
@@ -96,7 +87,7 @@ class _Text:
 
 
 class _Integers:
-    """Numbers of integers: in a plain table while they lie in the narrow range of the first chunk, else in a hash table."""
+    """Numbers of integers: in a plain table while they lie in the narrow range of the first chunk, else hashed."""
 
     def __init__(self) -> None:
         self.distinct = 0
@@ -135,14 +126,16 @@ class _Integers:
         done = 0
         while done < len(words):
             if 4 * self.distinct >= len(self._slots):
-                self._slots = np.zeros(max(1 << 13, 2 * len(self._slots), 1 << (4 * self.distinct).bit_length()), np.uint64)
+                self._slots = np.zeros(
+                    max(1 << 13, 2 * len(self._slots), 1 << (4 * self.distinct).bit_length()), np.uint64
+                )
                 self._keys = grown(self._keys, len(self._slots) // 4)
                 _enter(self._keys, self.distinct, self._slots)
             done, self.distinct = _probe(words, done, self._slots, self._keys, self.distinct, numbers)
 
 
 @kernel
-def _slot(slots: NDArray[np.uint64], word: np.uint64) -> int:
+def _slot(slots: NDArray[np.uint64], word: np.uint64) -> np.int64:
     """Where this key is, or the free place that it may take: upper bits of a product choose the first to look at."""
     mask = len(slots) - 2
     slot = np.int64(((word ^ word >> np.uint64(32)) * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(31)) & mask
@@ -168,15 +161,15 @@ def _probe(
     distinct: int,
     numbers: NDArray[np.int32],
 ) -> tuple[int, int]:
-    """Numbers the words from `start` on, until half of the slots are taken; returns how far, and how many keys there are."""
+    """Numbers the words from `start` on, until half of the slots are taken; returns how far, and the keys there are."""
     most = len(slots) // 4
     for i in range(start, len(words)):
         slot = _slot(slots, words[i])
-        number = np.int64(slots[slot + 1]) - 1
+        number = np.int64(slots[slot + 1]) - np.int64(1)
         if number < 0:
             if distinct == most:
                 return i, distinct
-            number = distinct
+            number = np.int64(distinct)
             keys[number] = words[i]
             distinct += 1
             slots[slot], slots[slot + 1] = words[i], distinct

@@ -1,7 +1,7 @@
 """Sets of positions as bits, 64 to a word, for compiled loops.
 
-A loop that walks a stream counts its requests, and marks the position of each key's last use. Positions run out; then those
-that are marked are closed up, so that a stream of any length needs memory for its distinct keys alone.
+A loop that walks a stream counts its requests, and marks the position of each key's last use. Positions run out; then
+those that are marked are closed up, so that a stream of any length needs memory for its distinct keys alone.
 
 Arrays of positions and of keys are unsigned: the compiler then knows that an index is not negative, and checks nothing.
 """
@@ -26,8 +26,8 @@ def bit(position: int) -> np.uint64:
 
 
 @kernel
-def count_ones(word: np.uint64) -> int:
-    """How many bits of a word are set: sums over 2, 4, 8 bits side by side (LLVM knows it, and takes one instruction)."""
+def count_ones(word: np.uint64) -> np.int64:
+    """How many bits of a word are set: sums over 2, 4, 8 bits, in which LLVM knows the one instruction for it."""
     word = word - ((word >> np.uint64(1)) & np.uint64(0x5555555555555555))
     word = (word & np.uint64(0x3333333333333333)) + ((word >> np.uint64(2)) & np.uint64(0x3333333333333333))
     word = (word + (word >> np.uint64(4))) & np.uint64(0x0F0F0F0F0F0F0F0F)
@@ -43,7 +43,7 @@ def next_one(words: NDArray[np.uint64], start: int, end: int) -> int:
         if start >= end:
             return end
         word = words[start >> 6]
-    return start + count_ones((word & -word) - np.uint64(1))
+    return int(start + count_ones((word & -word) - np.uint64(1)))
 
 
 @kernel
@@ -58,7 +58,7 @@ def close_up(words: NDArray[np.uint64], last: NDArray[np.uint32], tail: int) -> 
     end = FIRST
     for i in range(len(words)):
         ranks[i] = end
-        end += count_ones(words[i])
+        end += int(count_ones(words[i]))
     for key in range(len(last)):
         old = last[key]
         last[key] = 0 if old < tail else ranks[old >> 6] + count_ones(words[old >> 6] & (bit(old) - np.uint64(1)))

@@ -1,12 +1,13 @@
 """Stack distances: for each request, how many other keys were used since its key was used last.
 
-Mattson, Gecsei, Slutz, Traiger, Evaluation Techniques for Storage Hierarchies, IBM Systems Journal 9(2), 1970: an LRU cache
-of `size` entries hits iff the distance is below `size`, so their histogram is the hit-rate curve, exact at every size.
+Mattson, Gecsei, Slutz, Traiger, Evaluation Techniques for Storage Hierarchies, IBM Systems Journal 9(2), 1970: an LRU
+cache of `size` entries hits iff the distance is below `size`, so their histogram is the hit-rate curve, exact at every
+size.
 
-The position of each key's last use is a bit. A distance is the number of bits after the key's own. To count them, each word
-knows how many bits are before it among the 32 words of its group, each group the same among the 32 of its own, and so on: a
-tree of few levels. A bit that goes changes the 32 counts of a group at each level, side by side in wide registers, and
-without a branch. Nothing comes after the newest bit, so a new one changes no count.
+The position of each key's last use is a bit. A distance is the number of bits after the key's own. To count them, each
+word knows how many bits are before it among the 32 words of its group, each group the same among the 32 of its own, and
+so on: a tree of few levels. A bit that goes changes the counts of one group at each level, side by side in wide
+registers, and without a branch. Nothing comes after the newest bit, so a new one changes no count.
 """
 
 from __future__ import annotations
@@ -124,7 +125,10 @@ def _run(
 
 @kernel
 def _take_one(group: NDArray[np.int32], node: int) -> None:
-    """One bit less before each node of the group after this one. (A loop of unknown length is not unrolled, but made wide.)"""
+    """One bit less before each node of the group that comes after this one.
+
+    The length is not written as a number: LLVM would unroll the loop instead of doing its steps side by side.
+    """
     for i in range(len(group)):
         group[i] -= np.int32(i) > np.int32(node)
 

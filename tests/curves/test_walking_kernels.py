@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import cachetools
@@ -12,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cachesim.curves.chunks import Chunk
-from cachesim.curves.kernels import fifo, kernel_class
+from cachesim.curves.kernels import fifo, kernel_class, queued
 from cachesim.curves.numbering import Numbering
 from cachesim.policies import POLICIES
 from cachesim.policies.replay import replay
@@ -21,10 +23,11 @@ every_policy = pytest.mark.parametrize("policy", ["fifo", "lru", "clock", "sieve
 
 
 def chunks(
-    keys: list[int], lengths: list[int], times: list[float] | None = None, weights: list[int] | None = None
+    keys: list[int], lengths: list[int], times: Sequence[float] | None = None, weights: list[int] | None = None
 ) -> list[Chunk]:
     """The stream in chunks of these lengths, over and over."""
-    numbering, found, start = Numbering(), [], 0
+    numbering, start = Numbering(), 0
+    found: list[Chunk] = []
     while start < len(keys):
         part = slice(start, start + lengths[len(found) % len(lengths)])
         ids = numbering.number(np.array(keys[part]))
@@ -100,9 +103,7 @@ def test_long_streams_are_closed_up_without_a_trace(policy, ttl, weighed, distin
     for lengths in ([n], [7000, 1, 500]):
         stream = chunks(keys, lengths, times, weights)
         ends = np.cumsum([0, *(len(chunk.ids) for chunk in stream)])
-        assert compiled(policy, size, ttl, stream) == [
-            sum(missed[start:end]) for start, end in zip(ends, ends[1:], strict=False)
-        ]
+        assert compiled(policy, size, ttl, stream) == [sum(missed[start:end]) for start, end in pairwise(ends)]
 
 
 @every_policy
@@ -119,7 +120,7 @@ def test_lru_with_a_lifetime_is_the_ttl_cache_of_cachetools(data, keys, size, tt
     now = 0.0
     cache: cachetools.TTLCache[int, None] = cachetools.TTLCache(size, ttl, timer=lambda: now)
     missed = []
-    for key, now in zip(keys, times, strict=True):  # noqa: B007: the timer reads it
+    for key, now in zip(keys, times, strict=True):  # noqa: B007  # the timer reads it
         try:
             cache[key]
         except KeyError:
@@ -128,6 +129,21 @@ def test_lru_with_a_lifetime_is_the_ttl_cache_of_cachetools(data, keys, size, tt
         else:
             missed.append(0)
     assert compiled("lru", size, ttl, chunks(keys, [1], times)) == missed
+
+
+def test_while_nothing_useful_is_evicted_a_larger_cache_does_the_same():
+    keys = [generator.randrange(50) for generator in [random.Random(1)] for _ in range(3000)]
+    stream = chunks(keys, [700], times=list(range(3000)))
+    misses, evictions = [], []
+    for size in range(1, 50):
+        cache = kernel_class("lru")(size, ttl=20.0)
+        misses.append(sum(cache.run(chunk) for chunk in stream))
+        evictions.append(cache.evictions)
+    enough = evictions.index(0)
+    assert 5 < enough < 25
+    assert min(evictions[:enough]) > 0
+    assert set(evictions[enough:]) == {0}
+    assert len(set(misses[enough:])) == 1
 
 
 @every_policy
@@ -163,3 +179,17 @@ def test_the_numbers_of_fills_start_anew_before_they_run_out(monkeypatch):
     for size in (3, 40):
         keys = [generator.randrange(60) for _ in range(5000)]
         assert sum(compiled("fifo", size, None, chunks(keys, [37]))) == sum(readable("fifo", size, keys))
+
+
+@every_policy
+def test_so_do_those_of_fills_with_a_lifetime(policy, monkeypatch):
+    monkeypatch.setattr(queued, "_MOST_FILLS", 5000)
+    generator = random.Random(1)
+    keys, times = [generator.randrange(60) for _ in range(30_000)], list(range(30_000))
+    missed = sum(readable(policy, 20, keys, ttl=15.0, times=times))
+    assert sum(compiled(policy, 20, 15.0, chunks(keys, [37], times))) == missed
+
+
+@every_policy
+def test_a_cache_of_any_size_may_be_asked_for(policy):
+    assert compiled(policy, 1 << 50, None, chunks([1, 2, 1, 3, 2], [2])) == [2, 1, 0]

@@ -46,7 +46,7 @@ def _run(ids: NDArray[np.uint32], size: int, filled: NDArray[np.uint32], fills: 
     Written without a branch for hits and misses, which cannot be predicted.
     """
     for key in ids:
-        number = np.int64(filled[key])
+        number = int(filled[key])
         miss = fills - number > size
         filled[key] = fills if miss else number
         fills += miss

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from cachesim.curves.chunks import Chunk
 from cachesim.curves.compiling import kernel
 from cachesim.curves.kernels.logs import grown
-from cachesim.curves.kernels.queued import LRU, NOBODY, Fills, Queued, forget
+from cachesim.curves.kernels.queued import LRU, NOBODY, Fills, Queued, forget, with_low_numbers
 from cachesim.curves.positions import FIRST, bit, close_up, next_one
 
 __all__ = ["Lru"]
@@ -38,7 +38,9 @@ class Lru:
         self._pointers = FIRST, FIRST, 0
         self._lifetimes = _Lifetimes(np.zeros(1), np.zeros(1, np.uint32), np.zeros(1, np.uint32))
         self._fills = Fills(np.zeros(1, np.uint32), np.full(1, np.inf))
-        self._fill_pointers = 0, 0
+        self._fill_pointers = 0, 0, 0
+        self.evictions = 0
+        """With a lifetime: of values that could have been used. While there are none, a larger cache does the same."""
 
     def run(self, chunk: Chunk) -> int:
         """How many requests of the chunk miss."""
@@ -47,15 +49,16 @@ class Lru:
         ids = chunk.ids.view(np.uint32)
         self._last = grown(self._last, chunk.distinct)
         self._live = grown(self._live, chunk.distinct // 8 + 64)
-        if self._ttl is None:
+        if self._ttl is None or chunk.times is None:
             misses, self._pointers = _run(ids, self._size, self._last, self._live, self._pointers)
             return misses
         expires, fill, key_at = self._lifetimes
+        fill, self._fill_pointers = with_low_numbers(fill, self._fill_pointers)
         self._lifetimes = _Lifetimes(
             grown(expires, chunk.distinct), grown(fill, chunk.distinct), grown(key_at, 64 * len(self._live))
         )
         self._fills = self._fills.grown(min(self._size, chunk.distinct))
-        misses, self._pointers, self._fill_pointers = _run_with_lifetimes(
+        misses, evictions, self._pointers, self._fill_pointers = _run_with_lifetimes(
             ids,
             chunk.times,
             self._ttl,
@@ -67,6 +70,7 @@ class Lru:
             self._pointers,
             self._fill_pointers,
         )
+        self.evictions += evictions
         return misses
 
 
@@ -80,7 +84,7 @@ def _run(
 ) -> tuple[int, tuple[int, int, int]]:
     """`last`: the position of each key's last use. A full cache's tail moves past the next live one at each miss.
 
-    Written without a branch for hits and misses, which cannot be predicted: a bit below the tail may be cleared in vain.
+    Written without a branch for hits and misses, which cannot be predicted; a bit below the tail is cleared in vain.
     """
     tail, end, used = pointers
     misses = start = 0
@@ -118,25 +122,24 @@ def _run_with_lifetimes(
     lifetimes: _Lifetimes,
     fills: Fills,
     pointers: tuple[int, int, int],
-    fill_pointers: tuple[int, int],
-) -> tuple[int, tuple[int, int, int], tuple[int, int]]:
+    fill_pointers: tuple[int, int, int],
+) -> tuple[int, int, tuple[int, int, int], tuple[int, int, int]]:
     """As the loop of `Queued`, and a fifth quicker: with the tail nothing needs to be written about who is evicted."""
     expires, fill, key_at = lifetimes
     fill_key, fill_expires = fills
     tail, end, used = pointers
-    oldest_fill, next_fill = fill_pointers
-    misses = start = 0
+    base, oldest_fill, next_fill = fill_pointers
+    misses = evictions = start = 0
     room, fill_room = 64 * (len(live) - 1), len(fill_key) - 1
     while start < len(ids):
         if end == room:
-            _let_go(live, last, fill, key_at, tail, end, oldest_fill)
             end = close_up(live, last, tail)
             tail = FIRST
             for key in range(len(last)):
                 key_at[last[key]] = key
         if next_fill == fill_room:
-            _let_go(live, last, fill, key_at, tail, end, oldest_fill)
-            next_fill = forget(fill_key, fill_expires, fill, oldest_fill, next_fill)
+            base += next_fill
+            next_fill = forget(fill_key, fill_expires, fill, base, oldest_fill, next_fill)
             oldest_fill = 0
         stop = min(len(ids), start + room - end, start + fill_room - next_fill)
         for i in range(start, stop):
@@ -146,8 +149,9 @@ def _run_with_lifetimes(
             live[old >> 6] &= ~bit(old)
             if (old < tail) | (expires[key] <= now):
                 misses += 1
-                if old >= tail and fill[key] >= oldest_fill:
-                    fill_key[fill[key]] = NOBODY
+                filled = fill[key] - base
+                if old >= tail and filled >= oldest_fill:
+                    fill_key[filled] = NOBODY
                     used -= 1
                 if used == size:
                     while fill_expires[oldest_fill] <= now:
@@ -155,13 +159,14 @@ def _run_with_lifetimes(
                         oldest_fill += 1
                     while used == size:
                         tail = next_one(live, tail, end) + 1
-                        filled = fill[key_at[tail - 1]]
+                        filled = fill[key_at[tail - 1]] - base
                         if filled >= oldest_fill:
                             fill_key[filled] = NOBODY
                             used -= 1
+                            evictions += 1
                 used += 1
                 expires[key] = now + ttl
-                fill[key] = next_fill
+                fill[key] = base + next_fill
                 fill_key[next_fill] = key
                 fill_expires[next_fill] = now + ttl
                 next_fill += 1
@@ -171,24 +176,4 @@ def _run_with_lifetimes(
             key_at[end] = key
             end += 1
         start = stop
-    return misses, (tail, end, used), (oldest_fill, next_fill)
-
-
-@kernel
-def _let_go(
-    live: NDArray[np.uint64],
-    last: NDArray[np.uint32],
-    fill: NDArray[np.uint32],
-    key_at: NDArray[np.uint32],
-    tail: int,
-    end: int,
-    oldest_fill: int,
-) -> None:
-    """Takes out the keys that have been counted as expired."""
-    at = next_one(live, tail, end)
-    while at < end:
-        key = key_at[at]
-        if fill[key] < oldest_fill:
-            live[at >> 6] &= ~bit(at)
-            last[key] = 0
-        at = next_one(live, at + 1, end)
+    return misses, evictions, (tail, end, used), (base, oldest_fill, next_fill)

@@ -1,4 +1,4 @@
-"""SIEVE, compiled: the queue is an array, and the hand moves the keys that it passes up to those it has passed before."""
+"""SIEVE, compiled: the queue is an array, in which the hand closes up the keys that it passes."""
 
 from __future__ import annotations
 
