@@ -22,9 +22,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from cachesim.curves.chunks import Chunk
-from cachesim.curves.counting import Question, count
+from cachesim.curves.counting import count
 from cachesim.curves.kernels import kernel_class
 from cachesim.curves.numbering import Numbering
+from cachesim.curves.questions import Question
 from cachesim.curves.stack_distances import StackDistances
 from cachesim.curves.streams import pieces
 

@@ -9,9 +9,8 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from itertools import product, repeat
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,37 +18,16 @@ from numpy.typing import NDArray
 from cachesim.curves.chunks import Chunk
 from cachesim.curves.kernels import kernel_class
 from cachesim.curves.numbering import Numbering
+from cachesim.curves.questions import Answer, Question
 from cachesim.curves.readable import Readable
 from cachesim.curves.stack_distances import StackDistances
 from cachesim.curves.streams import Piece
 
-__all__ = ["Counts", "Question", "count"]
+__all__ = ["count"]
 
 _SIZES = 50
 _WALKING = ("fifo", "lru", "clock", "sieve")
 """Those whose kernels know lifetimes and weights."""
-
-
-class Question(NamedTuple):
-    """What is asked of a stream."""
-
-    policy: str
-    sizes: NDArray[np.int64] | None
-    """Rising; None: all of LRU's, or some that are spread evenly over the scale of magnitudes."""
-
-    ttls: tuple[float | None, ...]
-    weighed: bool
-    seed: int
-
-
-class Counts(NamedTuple):
-    """What the stream answers."""
-
-    requests: int
-    distinct: int
-    sizes: NDArray[np.int64]
-    misses: NDArray[np.int64]
-    """(sizes, ttls)."""
 
 
 class Cache(Protocol):
@@ -64,7 +42,7 @@ Maker = Callable[[int, float | None], Cache]
 """Makes a cache of a size and a lifetime."""
 
 
-def count(stream: Iterable[Piece], question: Question, *, held: bool, threads: int | None = None) -> Counts:
+def count(stream: Iterable[Piece], question: Question, *, held: bool, threads: int | None = None) -> Answer:
     """The misses of this stream, at each size and lifetime, in this many threads (default: one a processor).
 
     `held`: the stream lies in memory, so that a cache may go through all of it before the next one starts. Another is
@@ -76,19 +54,19 @@ def count(stream: Iterable[Piece], question: Question, *, held: bool, threads: i
         return _every_size(chunks, question.sizes)
     sizes, (make, whole) = question.sizes, _maker(question)
     if not (held or whole or sizes is None):
-        requests, misses = _side_by_side(chunks, _caches(make, sizes, question), threads)
+        requests, misses = _side_by_side(chunks, make, _cells(sizes, question), threads)
     else:
         kept = list(chunks)
         sizes = _spread(kept, numbering.distinct) if sizes is None else sizes
         requests = sum(len(chunk.ids) for chunk in kept)
         kept = [_joined(kept)] if whole else kept
-        misses = _one_after_another(kept, _caches(make, sizes, question), threads)
-    return Counts(requests, numbering.distinct, sizes, misses.reshape(len(sizes), len(question.ttls)))
+        misses = _one_after_another(kept, make, _cells(sizes, question), threads)
+    return Answer(requests, numbering.distinct, sizes, misses.reshape(len(sizes), len(question.ttls)))
 
 
-def _caches(make: Maker, sizes: NDArray[np.int64], question: Question) -> list[Callable[[], Cache]]:
-    """In rows of a size."""
-    return [partial(make, int(size), ttl) for size, ttl in product(sizes, question.ttls)]
+def _cells(sizes: NDArray[np.int64], question: Question) -> list[tuple[int, float | None]]:
+    """Each size with each lifetime, in rows of a size."""
+    return list(product(sizes.tolist(), question.ttls))
 
 
 def _numbered(stream: Iterable[Piece], numbering: Numbering) -> Iterator[Chunk]:
@@ -116,7 +94,7 @@ def _joined(chunks: list[Chunk]) -> Chunk:
     return Chunk(np.concatenate(ids), distinct[-1], stable_keys[-1], *join)
 
 
-def _every_size(chunks: Iterable[Chunk], sizes: NDArray[np.int64] | None) -> Counts:
+def _every_size(chunks: Iterable[Chunk], sizes: NDArray[np.int64] | None) -> Answer:
     """LRU from the stack distances."""
     distances = StackDistances()
     for chunk in chunks:
@@ -125,27 +103,35 @@ def _every_size(chunks: Iterable[Chunk], sizes: NDArray[np.int64] | None) -> Cou
     if sizes is None:
         sizes = np.arange(1, len(hits) + 1)
     misses = distances.requests - hits[np.minimum(sizes, len(hits)) - 1]
-    return Counts(distances.requests, len(hits), sizes, misses[:, None])
+    return Answer(distances.requests, len(hits), sizes, misses[:, None])
 
 
 def _one_after_another(
-    chunks: list[Chunk], caches: list[Callable[[], Cache]], threads: int | None
+    chunks: list[Chunk], make: Maker, cells: list[tuple[int, float | None]], threads: int | None
 ) -> NDArray[np.int64]:
-    """The misses of each cache; no more caches at a time than there are threads."""
+    """The misses at each size and lifetime, sizes rising; no more caches at a time than there are threads."""
+    enough: dict[float | None, int] = {}
+    """The misses of a lifetime once a size has been found that evicts nothing of use: those of all larger ones."""
 
-    def misses(make: Callable[[], Cache]) -> int:
-        cache = make()
-        return sum(cache.run(chunk) for chunk in chunks)
+    def misses(cell: tuple[int, float | None]) -> int:
+        size, ttl = cell
+        if ttl in enough:
+            return enough[ttl]
+        cache = make(size, ttl)
+        found = sum(cache.run(chunk) for chunk in chunks)
+        if getattr(cache, "evictions", None) == 0:
+            enough[ttl] = found
+        return found
 
     with ThreadPoolExecutor(threads or os.cpu_count()) as pool:
-        return np.fromiter(pool.map(misses, caches), np.int64, len(caches))
+        return np.fromiter(pool.map(misses, cells), np.int64, len(cells))
 
 
 def _side_by_side(
-    chunks: Iterable[Chunk], caches: list[Callable[[], Cache]], threads: int | None
+    chunks: Iterable[Chunk], make: Maker, cells: list[tuple[int, float | None]], threads: int | None
 ) -> tuple[int, NDArray[np.int64]]:
     """Requests, and the misses of each cache, of a stream that is gone through once; one chunk of it at a time."""
-    running = [make() for make in caches]
+    running = [make(*cell) for cell in cells]
     requests, misses = 0, np.zeros(len(running), np.int64)
     with ThreadPoolExecutor(threads or os.cpu_count()) as pool:
         for chunk in chunks:

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from cachesim.curves.counting import Counts, Question, count
+from cachesim.curves.counting import count
 from cachesim.curves.curve import HitRateCurve
-from cachesim.curves.sampling import Estimated, estimate_misses
+from cachesim.curves.questions import Question
+from cachesim.curves.sampling import estimate
 from cachesim.curves.streams import Piece, is_whole, pieces
 from cachesim.policies import POLICIES
 
@@ -101,11 +102,7 @@ def measure(
         weighing = ", ".join(name for name, kind in POLICIES.items() if kind.weighs)
         raise ValueError(f"weights: are not allowed with policy {policy!r}, which counts entries; with {weighing}")
     stream = chain([first], stream)
-    answer: Counts | Estimated
-    if sample_rate < 1:
-        answer = estimate_misses(stream, question, rate=sample_rate)
-    else:
-        answer = count(stream, question, held=held)
+    answer = count(stream, question, held=held) if sample_rate == 1 else estimate(stream, question, rate=sample_rate)
     columns = slice(None) if isinstance(lifetimes, np.ndarray) else 0
     return HitRateCurve(
         policy=policy,
@@ -116,7 +113,7 @@ def measure(
         ttl=lifetimes,
         weighed=question.weighed,
         sample_rate=sample_rate,
-        half_widths=answer.half_widths[:, columns] if isinstance(answer, Estimated) else None,
+        half_widths=None if answer.half_widths is None else answer.half_widths[:, columns],
     )
 
 

@@ -23,31 +23,15 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from cachesim.curves.counting import Counts, Question, count
+from cachesim.curves.counting import count
+from cachesim.curves.questions import Answer, Question
 from cachesim.curves.streams import Piece, pieces
 from cachesim.estimates import reach
 from cachesim.policies.hashing import splitmix64, stable_key
 
-__all__ = ["Estimated", "estimate_misses"]
+__all__ = ["estimate"]
 
 _PARTS = 16
-
-
-class Estimated(NamedTuple):
-    """What a sample says of the stream."""
-
-    requests: int
-    """Of the whole stream."""
-
-    distinct: int
-    """Keys in the sample."""
-
-    sizes: NDArray[np.int64]
-    misses: NDArray[np.float64]
-    """Of the whole stream, estimated, (sizes, ttls)."""
-
-    half_widths: NDArray[np.float64]
-    """Of the 95 % interval of the miss ratio, (sizes, ttls)."""
 
 
 class _Sample(NamedTuple):
@@ -58,7 +42,7 @@ class _Sample(NamedTuple):
     parts: NDArray[np.uint64]
 
 
-def estimate_misses(stream: Iterable[Piece], question: Question, *, rate: float) -> Estimated:
+def estimate(stream: Iterable[Piece], question: Question, *, rate: float) -> Answer:
     """The misses of this stream, estimated from a share `rate` of its keys.
 
     Raises `ValueError` when no key is in the sample, or a size is so small that its miniature holds nothing.
@@ -76,7 +60,7 @@ def estimate_misses(stream: Iterable[Piece], question: Question, *, rate: float)
     whole = _counted(sample.piece, question, rate)
     parts = [_counted(_part(sample, part), question, rate / _PARTS) for part in range(_PARTS)]
     ratios, half_widths = _better(whole, parts, sample.requests * rate)
-    return Estimated(sample.requests, whole.distinct, sizes, ratios * sample.requests, half_widths)
+    return Answer(sample.requests, whole.distinct, sizes, ratios * sample.requests, half_widths)
 
 
 def _drawn(stream: Iterable[Piece], rate: float, seed: int) -> _Sample:
@@ -123,30 +107,30 @@ def _part(sample: _Sample, part: int) -> Piece:
     return _chosen(sample.piece, sample.parts == part)
 
 
-def _counted(piece: Piece, question: Question, rate: float) -> Counts:
+def _counted(piece: Piece, question: Question, rate: float) -> Answer:
     """The misses of caches of the sizes asked for, in miniature: a distance d hits if it is below size x rate."""
     miniatures = np.ceil(np.asarray(question.sizes) * rate - 1e-9).astype(np.int64)
     if not len(piece.keys):
-        return Counts(0, 0, miniatures, np.zeros((len(miniatures), len(question.ttls)), np.int64))
+        return Answer(0, 0, miniatures, np.zeros((len(miniatures), len(question.ttls)), np.int64))
     distinct, places = np.unique(miniatures, return_inverse=True)
     counts = count(pieces(*piece), question._replace(sizes=distinct), held=True)
     return counts._replace(sizes=miniatures, misses=counts.misses[places])
 
 
-def _better(whole: Counts, parts: list[Counts], expected: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _better(whole: Answer, parts: list[Answer], expected: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Miss ratios and half widths, by the estimate whose intervals are narrower on average.
 
     `expected`: how many requests a sample of this rate has on average.
     """
-    misses = np.stack([part.misses for part in parts]) * _PARTS
-    requests = np.array([part.requests for part in parts])[:, None, None] * _PARTS
+    misses = np.stack([part.misses for part in parts]).astype(np.float64) * _PARTS
+    requests = np.array([part.requests for part in parts], np.float64)[:, None, None] * _PARTS
     corrected = whole.misses / expected
     ratios = whole.misses / whole.requests
     estimates = [
         (corrected, _half_widths(misses / expected)),
         (ratios, _half_widths((misses - ratios * requests) / whole.requests)),
     ]
-    return min(estimates, key=lambda estimate: float(estimate[1].mean()))
+    return min(estimates, key=lambda found: float(found[1].mean()))
 
 
 def _half_widths(parts: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -39,8 +39,8 @@ class Lru:
         self._lifetimes = _Lifetimes(np.zeros(1), np.zeros(1, np.uint32), np.zeros(1, np.uint32))
         self._fills = Fills(np.zeros(1, np.uint32), np.full(1, np.inf))
         self._fill_pointers = 0, 0, 0
-        self.evictions = 0
-        """With a lifetime: of values that could have been used. While there are none, a larger cache does the same."""
+        self.evictions: int | None = None
+        """Of values that could have been used; None: not counted, without a lifetime or with weights."""
 
     def run(self, chunk: Chunk) -> int:
         """How many requests of the chunk miss."""
@@ -70,7 +70,7 @@ class Lru:
             self._pointers,
             self._fill_pointers,
         )
-        self.evictions += evictions
+        self.evictions = (self.evictions or 0) + evictions
         return misses
 
 
