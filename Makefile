@@ -17,10 +17,10 @@ demo: .venv/.core ## one hot key expires: a table, and a picture in storm.png
 	@$(BIN)/cachesim run hot-key --plot storm.png
 
 test: lint ## style, types, layers, tests: everything but the slow ones (ARGS: for pytest)
-	$(call check,pytest $(ARGS))
+	$(call check,pytest $(parallel) $(ARGS))
 
 test-all: lint ## the same with the slow tests
-	$(call check,pytest -m '' $(ARGS))
+	$(call check,pytest $(parallel) -m '' $(ARGS))
 
 lint: .venv/.dev ## style, types and layers alone
 	$(call check,ruff check)
@@ -47,6 +47,9 @@ clean: ## remove .venv and all that the targets above leave behind
 	rm -rf .venv .venv-3.* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache build dist storm.png
 	find . -name __pycache__ -prune -exec rm -rf {} +
 	find . -name .ipynb_checkpoints -prune -exec rm -rf {} +
+
+# A process for each processor, and a file's tests in one of them, with what they set up once.
+parallel = -n auto --dist loadfile
 
 # A tool of .venv; when it fails, make stops with a line that says at which.
 check = @echo "── $(strip $(1))"; $(BIN)/$(1) || { echo "make $@: stopped at: $(strip $(1))" >&2; exit 1; }

@@ -16,6 +16,8 @@ __all__ = ["Piece", "is_whole", "pieces"]
 _GATHERED = 1 << 20
 """Requests in a piece of a stream that does not lie in memory as a whole."""
 
+_MIXED = "keys: a mixture is not allowed; all integers, or all text"
+
 
 class Piece(NamedTuple):
     """Requests that follow each other."""
@@ -68,7 +70,7 @@ def _parts(stream: Any, length: int, read: Callable[[Any], Any]) -> Iterator[Any
         return
     held: list[Any] = []
     count = 0
-    for part in _gathered(iter(stream), read):
+    for part in filter(len, _gathered(iter(stream), read)):
         held.append(part)
         count += len(part)
         while count >= length:
@@ -91,29 +93,35 @@ def _gathered(stream: Iterator[Any], read: Callable[[Any], Any]) -> Iterator[Any
 def _joined(parts: list[Any]) -> Any:
     if len(parts) == 1:
         return parts[0]
+    if len({isinstance(part, list) for part in parts}) > 1:
+        raise ValueError(_MIXED)
     if isinstance(parts[0], list):
         return [key for part in parts for key in part]
+    if parts[0].dtype.kind in "iu" and np.result_type(*parts).kind == "f":  # of uint64 and what has a sign
+        return np.concatenate([part.astype(np.uint64) for part in parts])
     return np.concatenate(parts)
 
 
 def _as_keys(values: Any) -> NDArray[Any] | list[str]:
     """Integers as an array, text as a list."""
-    if isinstance(values, np.ndarray) and values.dtype.kind in "iu":
-        array = values
-    else:
-        listed: list[Any] = values.tolist() if hasattr(values, "tolist") else list(values)
-        kinds = set(map(type, listed))
-        if kinds <= {str}:
-            return listed
-        if not all(issubclass(kind, int | np.integer) and kind is not bool for kind in kinds):
-            wrong = [key for key in listed if isinstance(key, bool) or not isinstance(key, int | np.integer | str)]
-            raise ValueError(f"keys: {wrong[0] if wrong else 'a mixture'!r} is not allowed; all integers, or all text")
-        array = np.asarray(listed)
-        if array.dtype.kind not in "iu":
-            raise ValueError("keys: integers beyond 64 bits are not allowed; give them as text")
-    if array.ndim != 1:
-        raise ValueError(f"keys: an array of {array.ndim} dimensions is not allowed; one key a request")
-    return array
+    if (dimensions := getattr(values, "ndim", 1)) != 1:
+        raise ValueError(f"keys: {dimensions} dimensions are not allowed; one key a request")
+    if hasattr(values, "__array__"):  # of numpy, pandas, pyarrow
+        array = np.asarray(values)
+        if array.dtype.kind in "iu":
+            return array
+        values = array.tolist()
+    listed = list(values)
+    kinds = set(map(type, listed))
+    if all(issubclass(kind, str) for kind in kinds):
+        return listed
+    if not all(issubclass(kind, int | np.integer) and kind is not bool for kind in kinds):
+        wrong = [key for key in listed if isinstance(key, bool) or not isinstance(key, int | np.integer | str)]
+        raise ValueError(f"keys: {wrong[0]!r} is not allowed; all integers, or all text" if wrong else _MIXED)
+    try:
+        return np.array(listed, np.uint64 if max(listed) >= 1 << 63 else np.int64)
+    except OverflowError:
+        raise ValueError("keys: integers beyond 64 bits are not allowed; give them as text") from None
 
 
 def _as_times(values: Any) -> NDArray[np.float64]:
@@ -136,8 +144,8 @@ def _numbers(name: str, values: Any, dtype: type[np.generic]) -> NDArray[Any]:
 
 
 def _require_rising(times: NDArray[np.float64], last: float, start: int) -> None:
-    wrong = ~np.isfinite(times) | (np.diff(times, prepend=last) < 0)
+    wrong = ~np.isfinite(times) | (times < np.concatenate(([last], times[:-1])))
     if wrong.any():
         place = int(wrong.argmax())
         time = float(times[place])
-        raise ValueError(f"times: {time!r} at request {start + place} is not allowed; finite seconds that never fall")
+        raise ValueError(f"times: {time!r} at request {start + place} is not allowed; finite seconds in order of time")

@@ -196,7 +196,7 @@ class Size(IntEnum):
     small = 1
 
 
-@pytest.mark.parametrize("value", [[1], {"a": 1}, (1, 2), {1}, b"bytes", object(), Colour.red, Size.small], ids=repr)
+@pytest.mark.parametrize("value", [[1], {"a": 1}, (1, 2), {1}, b"bytes", object(), Colour.red, Size.small])
 def test_what_has_no_text_of_its_own_is_refused(value):
     with pytest.raises(TypeError, match=r"cannot be part of a key; allowed: str, int, float, bool, None, UUID, date"):
         escape(value)

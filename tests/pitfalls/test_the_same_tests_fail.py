@@ -18,7 +18,8 @@ KEPT = [(name, case) for name, cases in PASSED.items() for case in cases]
 
 def label(value):
     if isinstance(value, Case):
-        return f"{value.test.__name__}-{', '.join(map(str, value.arguments.values()))}"
+        arguments = (getattr(argument, "__name__", str(argument)) for argument in value.arguments.values())
+        return f"{value.test.__name__}-{', '.join(arguments)}"
     return value if isinstance(value, str) else ""
 
 
