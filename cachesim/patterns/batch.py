@@ -91,12 +91,14 @@ class Batch(RedisCache):
         if not wanted:
             return []
         found = await self._look_many(wanted, options)
-        if held := [key for key in wanted if found[key].envelope and not self._is_fresh(found[key].envelope)]:
+        fresh = {key for key in wanted if self._is_fresh(found[key].envelope)}  # stays so while others are claimed
+        if held := [key for key in wanted if found[key].envelope and key not in fresh]:
             found |= await self._look_many(held, options, "claim")
+            fresh.update(key for key in held if self._is_fresh(found[key].envelope))
         envelopes = {}
         missing = {}
         for key in wanted:
-            if self._is_fresh(envelope := found[key].envelope):
+            if (envelope := found[key].envelope) is not None and key in fresh:
                 self._hit(key)
                 envelopes[key] = self._overtaken_by(envelope, key, found[key])
             else:

@@ -321,6 +321,18 @@ async def test_stale_values_are_served_if_all_that_is_missing_has_one(make):
     assert await outcome(cache.get_or_set_many(["b", "a"], rows.load)) is rows.error
 
 
+async def test_what_is_fresh_when_it_is_looked_at_is_served_though_it_expires_while_another_is_claimed(make):
+    """Loaded all the same, and without a lease, it would be loaded beside the load of whoever comes next."""
+    cache, rows = make(ttl=2, stale_if_error=5), Rows(a="A", c="C")
+    loop = asyncio.get_running_loop()
+    await cache.set("a", "A")
+    await asyncio.sleep(1 - loop.time())
+    await cache.set("c", "C")
+    await asyncio.sleep(3 - 1.5 * ROUND_TRIP - loop.time())  # the look ends before c expires, the claim after
+    assert await cache.get_or_set_many(["a", "c"], rows.load) == ["A", "C"]
+    assert rows.queries == [["a"]]
+
+
 # A write during the load; Redis away
 
 
