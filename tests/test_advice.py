@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import tomllib
 import tracemalloc
 from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from math import isnan
 from pathlib import Path
@@ -443,3 +445,19 @@ def test_memory_grows_with_the_keys_and_not_with_the_log(tmp_path):
             file.flush()
             parts.append(peak(path))
     assert parts[1] < 1.1 * parts[0]
+
+
+def test_a_log_from_a_pipe_is_read_whole_and_its_keys_are_drawn(tmp_path: Path) -> None:
+    """Its form is told by its beginning, which must not be lost: a pipe can be opened just once."""
+    log, pipe = tmp_path / "access.log", tmp_path / "pipe"
+    write_log(log, 20_000, alpha=0.0, keys=100)
+    os.mkfifo(pipe)
+    with ThreadPoolExecutor() as pool:
+        written = pool.submit(pipe.write_bytes, log.read_bytes())
+        piped = advise(pipe)
+        written.result()
+    read_from_file = advise(log)
+    assert log.stat().st_size > 1 << 20
+    assert piped.observed.operations == read_from_file.observed.operations
+    assert np.array_equal(piped.observed.ratios, read_from_file.observed.ratios)
+    assert piped.rehearsal.drawn

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -224,3 +227,27 @@ def test_a_bad_trace_is_told_in_one_line(curve, table):
     Path("empty.txt").write_text("")
     assert refused(curve("empty.txt")) == "empty.txt: is empty; at least one request is needed"
     assert refused(curve()) == "Missing argument 'TRACE'; see cachesim curve --help"
+
+
+def test_a_pipe_is_read_for_one_policy_and_refused_for_two(curve, letters, tmp_path):
+    def ask(*arguments):
+        os.mkfifo("pipe")
+        with ThreadPoolExecutor() as pool:
+            written = pool.submit((tmp_path / "pipe").write_bytes, (tmp_path / letters).read_bytes())
+            ended = curve("pipe", "--json", "-", *arguments)
+            if ended.status:  # nobody has read
+                Path("pipe").read_bytes()
+            written.result()
+        Path("pipe").unlink()
+        return ended
+
+    assert curves(ask("--policy", "fifo")) == curves(curve(letters, "--json", "-", "--policy", "fifo"))
+    told = refused(ask("--policy", "fifo", "--policy", "sieve"))
+    assert told == "pipe: is no file that can be read once for each policy; one --policy is allowed"
+
+
+def test_a_package_that_is_missing_is_told_in_one_line(curve, letters, monkeypatch):
+    for name in [name for name in sys.modules if name.startswith("cachesim.curves")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "numba", None)
+    assert refused(curve(letters)) == "hit-rate curves need numba: pip install 'cachesim[curves]'"

@@ -132,5 +132,5 @@ def advise(
     """
     observed = observe(Path(path), format=format, key=key, time=time, size=size, progress=progress)
     recommended = recommend(observed)
-    replayable = format is None and key == "key"
+    replayable = format is None and key == "key" and Path(path).is_file()
     return Advice(observed, judge(observed), recommended, rehearse(observed, recommended, replayable=replayable))

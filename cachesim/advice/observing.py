@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,8 +22,8 @@ from cachesim.curves.chunks import Chunk
 from cachesim.curves.numbering import Numbering
 from cachesim.estimates import Estimate, estimate
 from cachesim.policies.hashing import stable_key
-from cachesim.traces import ANSWERED, READS, WRITES, Format, Notes, Operations, Requests, read, read_operations
-from cachesim.traces.reading import recognised
+from cachesim.traces import ANSWERED, READS, WRITES, Format, Notes, Operations, Requests, read
+from cachesim.traces.reading import logged_operations, recognised
 
 __all__ = ["Beginning", "Observed", "observe"]
 
@@ -129,10 +130,14 @@ def observe(
     Raises `TraceError` for a file that cannot be read or tells no times, `ValueError` when nothing in it can be cached.
     """
     found, content = recognised(path, format)
+    request_times = np.zeros(0)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         watch = _Watch(Caches(pool))
-        if found in ("access-log", "monitor"):
-            for operations in read_operations(path, format=found):
+        if found == "access-log" or found == "monitor":
+            first = next(content)
+            if found == "access-log":
+                request_times = _request_times(first)
+            for operations in logged_operations(path, found, chain([first], content)):
                 watch.take(operations)
                 if progress is not None:
                     progress(watch.operations)
@@ -144,7 +149,7 @@ def observe(
                 watch.read(requests)
                 if progress is not None:
                     progress(watch.operations)
-    return watch.observed(path, _request_times(next(iter(content))) if found == "access-log" else np.zeros(0))
+    return watch.observed(path, request_times)
 
 
 def _timed(pieces: Iterator[Requests]) -> Iterator[Requests]:

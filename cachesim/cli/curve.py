@@ -75,6 +75,8 @@ def curve_command(
         lifetimes = sorted(set(ttls))
         ttl = None if not lifetimes else lifetimes[0] if len(lifetimes) == 1 else lifetimes
         chosen = tuple(dict.fromkeys(policies)) or ("lru",)
+        if len(chosen) > 1 and Path(trace).exists() and not Path(trace).is_file():
+            raise Stop(BAD_INPUT, f"{trace}: is no file that can be read once for each policy; one --policy is allowed")
         curves = _measured(pieces, chosen, sizes, ttl=ttl, sample_rate=sample_rate, seed=seed)
     if json_file == "-":
         show(_json(trace, curves))

@@ -31,14 +31,14 @@ def trace_options(command: F) -> F:
 
 @contextmanager
 def refusals(trace: str, format: str | None) -> Iterator[None]:
-    """Makes one line with status 2 of what the format, the file or a question about it has wrong."""
+    """Makes one line with status 2 of what is wrong with the format, the file or a question, or of what is missing."""
     from cachesim.traces import FORMATS, TraceError
 
     if format not in (None, *FORMATS):
         raise Stop(BAD_INPUT, f"--format: {format!r} is not allowed; {', '.join(FORMATS)}")
     try:
         yield
-    except TraceError as error:
+    except (TraceError, ImportError) as error:
         raise Stop(BAD_INPUT, str(error)) from None
     except ValueError as error:
         raise Stop(BAD_INPUT, f"{trace}: {error}") from None

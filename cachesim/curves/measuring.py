@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from itertools import chain
+from operator import index
 from typing import Any
 
 import numpy as np
@@ -94,7 +95,7 @@ def measure(
         None if sizes is None else _sizes(sizes),
         (None,) if lifetimes is None else tuple(np.atleast_1d(lifetimes).tolist()),
         weighed=first.weights is not None,
-        seed=seed,
+        seed=_seed(seed),
     )
     if policy == "opt" and ttl is not None:
         raise ValueError("ttl: is not allowed with policy 'opt', which is optimal without lifetimes only")
@@ -119,10 +120,18 @@ def measure(
 
 def _sizes(sizes: ArrayLike) -> NDArray[np.int64]:
     """Rising, each once."""
-    array = np.unique(np.atleast_1d(np.asarray(sizes)))
-    if array.ndim != 1 or array.dtype.kind not in "iu" or not len(array) or array[0] < 1:
-        raise ValueError(f"sizes: {sizes!r} is not allowed; whole numbers, 1 or more")
-    return array.astype(np.int64)
+    array = np.atleast_1d(np.asarray(sizes))
+    if array.ndim > 1 or array.dtype.kind not in "iu" or not len(array) or array.min() < 1 or array.max() >= 1 << 63:
+        raise ValueError(f"sizes: {sizes!r} is not allowed; whole numbers, 1 or more, that fit 63 bits")
+    return np.unique(array).astype(np.int64)
+
+
+def _seed(seed: int) -> int:
+    """One of Python's: the arithmetic of numpy's integers overflows."""
+    try:
+        return index(seed)
+    except TypeError:
+        raise ValueError(f"seed: {seed!r} is not allowed; a whole number") from None
 
 
 def _lifetimes(ttl: float | ArrayLike) -> float | NDArray[np.float64]:

@@ -22,7 +22,7 @@ __all__ = ["MONITOR"]
 _QUOTED = r'"[^"\\\n]*(?:\\.[^"\\\n]*)*"'
 _LINE = re.compile(
     rf"""^(?:
-        \+?(\d{{1,12}}\.\d{{1,9}})\                   # when; the + is the protocol's, where a program kept it
+        \+?(\d{{1,11}}\.\d{{1,9}})\                   # when; the + is the protocol's, where a program kept it
         \[(\d+)\ [^"\n]*\]\                           # database, client
         ({_QUOTED})((?:\ {_QUOTED})*)                 # command, arguments
         [ \t\r]*

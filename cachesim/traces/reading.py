@@ -19,7 +19,7 @@ from cachesim.traces.parquet import read_parquet
 from cachesim.traces.plain import read_binary, read_text
 from cachesim.traces.records import ANSWERED, READS, Notes, Operations, Requests
 
-__all__ = ["FORMATS", "Format", "read", "read_operations", "recognised"]
+__all__ = ["FORMATS", "Format", "logged_operations", "read", "read_operations", "recognised"]
 
 Format = Literal["text", "binary", "csv", "parquet", "access-log", "monitor"]
 """`text`: one key a line; `csv`: with commas, semicolons or tabs; `monitor`: what Redis prints after MONITOR."""
@@ -81,7 +81,14 @@ def read_operations(path: str | Path, *, format: Format | None = None, query: bo
     format, content = recognised(path, format)
     if format not in ("access-log", "monitor"):
         raise TraceError(f"{path}: is no log, but {format}; an access log, or what MONITOR prints, is needed")
-    yield from _without_empty(path, read_log(path, content, _log(format, query=query)))
+    yield from logged_operations(path, format, content, query=query)
+
+
+def logged_operations(
+    path: Path, format: Literal["access-log", "monitor"], content: Iterable[bytes], *, query: bool = True
+) -> Iterator[Operations]:
+    """The same of a log that is open already: a pipe can be opened just once."""
+    return _without_empty(path, read_log(path, content, _log(format, query=query)))
 
 
 def recognised(path: Path, format: Format | None) -> tuple[Format, Iterator[bytes]]:

@@ -132,6 +132,13 @@ def test_integers_of_any_width_are_the_same_keys():
     assert len({int(curve.misses[0]) for curve in curves}) == 1
 
 
+@pytest.mark.parametrize("sample_rate", [1.0, 0.5])
+def test_a_seed_of_numpy_is_the_same_seed(sample_rate):
+    seeds: list[Any] = [-3, np.int64(-3), np.int16(-3)]
+    curves = [cs.hit_rate_curve(stream(), "random", [50], sample_rate=sample_rate, seed=seed) for seed in seeds]
+    assert len({float(curve.misses[0]) for curve in curves}) == 1
+
+
 def test_equal_seeds_give_equal_curves_of_random_and_others_do_not():
     misses = [cs.hit_rate_curve(stream(), "random", [50], seed=seed).misses[0] for seed in (1, 1, 2)]
     assert misses[0] == misses[1] != misses[2]
@@ -145,6 +152,9 @@ def test_equal_seeds_give_equal_curves_of_random_and_others_do_not():
         ({"sizes": [0, 1]}, "whole numbers, 1 or more"),
         ({"sizes": [1.5]}, "whole numbers, 1 or more"),
         ({"sizes": ["10"]}, "whole numbers, 1 or more"),
+        ({"sizes": [[1, 2]]}, "whole numbers, 1 or more"),
+        ({"sizes": [1 << 63]}, "whole numbers, 1 or more, that fit 63 bits"),
+        ({"seed": 1.5}, "seed: 1.5 is not allowed; a whole number"),
         ({"ttl": 5}, "ttl: the times of the requests are needed too"),
         ({"ttl": 0, "times": [0, 1, 2]}, "ttl: 0 is not allowed; seconds, 0.001 or more"),
         ({"ttl": float("nan"), "times": [0, 1, 2]}, "ttl: nan is not allowed"),

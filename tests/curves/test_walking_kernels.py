@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cachesim.curves.chunks import Chunk
-from cachesim.curves.kernels import fifo, kernel_class, queued
+from cachesim.curves.kernels import fifo, fills, kernel_class
 from cachesim.curves.numbering import Numbering
 from cachesim.policies import POLICIES
 from cachesim.policies.replay import replay
@@ -183,7 +183,7 @@ def test_the_numbers_of_fills_start_anew_before_they_run_out(monkeypatch):
 
 @every_policy
 def test_so_do_those_of_fills_with_a_lifetime(policy, monkeypatch):
-    monkeypatch.setattr(queued, "_MOST_FILLS", 5000)
+    monkeypatch.setattr(fills, "_MOST_FILLS", 5000)
     generator = random.Random(1)
     keys, times = [generator.randrange(60) for _ in range(30_000)], list(range(30_000))
     missed = sum(readable(policy, 20, keys, ttl=15.0, times=times))

@@ -54,14 +54,14 @@ def _run(
     fills_mask, uses_mask = len(fills) - 1, len(uses) - 1
     misses = 0
     for key in ids:
-        now = state[key]
-        if now < t2_from:
-            if t1_from <= now < FAR:
+        position = state[key]
+        if position < t2_from:
+            if t1_from <= position < FAR:
                 t1 -= 1
             else:
                 misses += 1
-                in_b1 = b1_from <= now < FAR
-                in_b2 = now >= b2_from
+                in_b1 = b1_from <= position < FAR
+                in_b2 = position >= b2_from
                 if in_b1:
                     p = min(p + max(b2 / b1, 1.0), float(size))
                     b1 -= 1

@@ -73,7 +73,7 @@ def _run(
         while not evicted and ring_from < ring_to:
             oldest = ring[ring_from & mask]
             ring_from += 1
-            if state[oldest] < 2 * _ONE_USE:
+            if state[oldest] < 2 * _ONE_USE:  # no hit
                 state[oldest] = 0
                 evicted = True
             else:

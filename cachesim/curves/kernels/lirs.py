@@ -15,7 +15,7 @@ __all__ = ["Lirs"]
 _STACK, _QUEUE, _REMEMBERED = range(3)
 _HEADS = 3
 _HIR, _LIR, _EVICTED = 1, 2, 3
-_KIND = 3
+_KIND = 3  # the bits that tell which
 _STACKED = 4
 
 

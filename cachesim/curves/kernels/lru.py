@@ -2,29 +2,33 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cachesim.curves.chunks import Chunk
 from cachesim.curves.compiling import kernel
+from cachesim.curves.kernels.fills import (
+    NOBODY,
+    Fills,
+    append,
+    close_up_fills,
+    count_out,
+    empty_fills,
+    grown_fills,
+    room_left,
+    strike,
+    with_low_numbers,
+)
 from cachesim.curves.kernels.logs import grown
-from cachesim.curves.kernels.queued import LRU, NOBODY, Fills, Queued, forget, with_low_numbers
+from cachesim.curves.kernels.queued import LRU, Queued
 from cachesim.curves.positions import FIRST, bit, close_up, next_one
 
 __all__ = ["Lru"]
 
-
-class _Lifetimes(NamedTuple):
-    """What lifetimes take besides."""
-
-    expires: NDArray[np.float64]
-    """When each key does."""
-    fill: NDArray[np.uint32]
-    """Where each key is in the log of fills."""
-    key_at: NDArray[np.uint32]
-    """The key at each position."""
+_Lifetimes: TypeAlias = tuple[NDArray[np.float64], NDArray[np.uint32], NDArray[np.uint32]]
+"""What lifetimes take besides: when each key expires, the number of each key's fill, and the key at each position."""
 
 
 class Lru:
@@ -36,9 +40,9 @@ class Lru:
         self._last = np.zeros(1, np.uint32)
         self._live = np.zeros(2, np.uint64)
         self._pointers = FIRST, FIRST, 0
-        self._lifetimes = _Lifetimes(np.zeros(1), np.zeros(1, np.uint32), np.zeros(1, np.uint32))
-        self._fills = Fills(np.zeros(1, np.uint32), np.full(1, np.inf))
-        self._fill_pointers = 0, 0, 0
+        self._lifetimes: _Lifetimes = np.zeros(1, np.float64), np.zeros(1, np.uint32), np.zeros(1, np.uint32)
+        self._fills = empty_fills()
+        self._fill_bounds = 0, 0, 0
         self.evictions: int | None = None
         """Of values that could have been used; None: not counted, without a lifetime or with weights."""
 
@@ -52,26 +56,30 @@ class Lru:
         if self._ttl is None or chunk.times is None:
             misses, self._pointers = _run(ids, self._size, self._last, self._live, self._pointers)
             return misses
+        misses, evictions = self._run_with_lifetimes(ids, chunk.times, self._ttl)
+        self.evictions = (self.evictions or 0) + evictions
+        return misses
+
+    def _run_with_lifetimes(self, ids: NDArray[np.uint32], times: NDArray[np.float64], ttl: float) -> tuple[int, int]:
+        """The misses, and the evictions."""
         expires, fill, key_at = self._lifetimes
-        fill, self._fill_pointers = with_low_numbers(fill, self._fill_pointers)
-        self._lifetimes = _Lifetimes(
-            grown(expires, chunk.distinct), grown(fill, chunk.distinct), grown(key_at, 64 * len(self._live))
-        )
-        self._fills = self._fills.grown(min(self._size, chunk.distinct))
-        misses, evictions, self._pointers, self._fill_pointers = _run_with_lifetimes(
+        distinct = len(self._last)
+        fill, self._fill_bounds = with_low_numbers(fill, self._fill_bounds)
+        self._lifetimes = grown(expires, distinct), grown(fill, distinct), grown(key_at, 64 * len(self._live))
+        self._fills = grown_fills(self._fills, min(self._size, distinct))
+        misses, evictions, self._pointers, self._fill_bounds = _run_with_lifetimes(
             ids,
-            chunk.times,
-            self._ttl,
+            times,
+            ttl,
             self._size,
             self._last,
             self._live,
             self._lifetimes,
             self._fills,
             self._pointers,
-            self._fill_pointers,
+            self._fill_bounds,
         )
-        self.evictions = (self.evictions or 0) + evictions
-        return misses
+        return misses, evictions
 
 
 @kernel
@@ -122,26 +130,23 @@ def _run_with_lifetimes(
     lifetimes: _Lifetimes,
     fills: Fills,
     pointers: tuple[int, int, int],
-    fill_pointers: tuple[int, int, int],
+    fill_bounds: tuple[int, int, int],
 ) -> tuple[int, int, tuple[int, int, int], tuple[int, int, int]]:
-    """As the loop of `Queued`, and a fifth quicker: with the tail nothing needs to be written about who is evicted."""
+    """As the loop of `Queued`, a tenth to a quarter quicker: the tail passes a key that goes, and clears no place."""
     expires, fill, key_at = lifetimes
-    fill_key, fill_expires = fills
     tail, end, used = pointers
-    base, oldest_fill, next_fill = fill_pointers
+    fill_key, _ = fills
     misses = evictions = start = 0
-    room, fill_room = 64 * (len(live) - 1), len(fill_key) - 1
+    room = 64 * (len(live) - 1)
     while start < len(ids):
         if end == room:
             end = close_up(live, last, tail)
             tail = FIRST
             for key in range(len(last)):
                 key_at[last[key]] = key
-        if next_fill == fill_room:
-            base += next_fill
-            next_fill = forget(fill_key, fill_expires, fill, base, oldest_fill, next_fill)
-            oldest_fill = 0
-        stop = min(len(ids), start + room - end, start + fill_room - next_fill)
+        if room_left(fills, fill_bounds) == 0:
+            fill_bounds = close_up_fills(fills, fill, fill_bounds)
+        stop = min(len(ids), start + room - end, start + room_left(fills, fill_bounds))
         for i in range(start, stop):
             key = ids[i]
             now = times[i]
@@ -149,31 +154,40 @@ def _run_with_lifetimes(
             live[old >> 6] &= ~bit(old)
             if (old < tail) | (expires[key] <= now):
                 misses += 1
-                filled = fill[key] - base
-                if old >= tail and filled >= oldest_fill:
-                    fill_key[filled] = NOBODY
+                first, oldest, _ = fill_bounds
+                if old >= tail and fill[key] >= oldest:  # as `strike`, which would be slower by a sixth here
+                    fill_key[fill[key] - first] = NOBODY
                     used -= 1
                 if used == size:
-                    while fill_expires[oldest_fill] <= now:
-                        used -= fill_key[oldest_fill] != NOBODY
-                        oldest_fill += 1
-                    while used == size:
-                        tail = next_one(live, tail, end) + 1
-                        filled = fill[key_at[tail - 1]] - base
-                        if filled >= oldest_fill:
-                            fill_key[filled] = NOBODY
-                            used -= 1
-                            evictions += 1
+                    fill_bounds, used = count_out(fills, fill_bounds, now, used, None)
+                if used == size:
+                    tail = _evict(live, key_at, fills, fill, fill_bounds, tail, end)
+                    used -= 1
+                    evictions += 1
                 used += 1
                 expires[key] = now + ttl
-                fill[key] = base + next_fill
-                fill_key[next_fill] = key
-                fill_expires[next_fill] = now + ttl
-                next_fill += 1
-                fill_expires[next_fill] = np.inf
+                fill_bounds = append(fills, fill, fill_bounds, key, now + ttl)
             last[key] = end
             live[end >> 6] |= bit(end)
             key_at[end] = key
             end += 1
         start = stop
-    return misses, evictions, (tail, end, used), (base, oldest_fill, next_fill)
+    return misses, evictions, (tail, end, used), fill_bounds
+
+
+@kernel
+def _evict(
+    live: NDArray[np.uint64],
+    key_at: NDArray[np.uint32],
+    fills: Fills,
+    fill: NDArray[np.uint32],
+    fill_bounds: tuple[int, int, int],
+    tail: int,
+    end: int,
+) -> int:
+    """Moves the tail past the first key that has not expired; returns where it is then."""
+    evicted = False
+    while not evicted:
+        tail = next_one(live, tail, end) + 1
+        evicted = strike(fills, fill_bounds, fill[key_at[tail - 1]])
+    return tail

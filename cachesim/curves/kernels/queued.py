@@ -3,61 +3,45 @@
 Each key in the cache has a place in the queue; where it was before is left empty. The policies differ in what a hit
 does, and in what the hand, which looks for a victim from the oldest on, does with a key that was hit.
 
-The lifetime is the same for all, so that fills expire in their order: a log of fills has the next to expire first. When
-room is needed, those that have expired are counted out; the hand takes them out of the queue as it comes by.
+When room is needed, the fills that have expired are counted out (`fills`); the hand takes their keys out of the queue
+as it comes by.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cachesim.curves.chunks import Chunk
 from cachesim.curves.compiling import kernel
+from cachesim.curves.kernels.fills import (
+    NOBODY,
+    Fills,
+    append,
+    close_up_fills,
+    count_out,
+    empty_fills,
+    grown_fills,
+    room_left,
+    strike,
+    with_low_numbers,
+)
 from cachesim.curves.kernels.logs import grown
 from cachesim.curves.positions import FIRST, bit, next_one
 
-__all__ = ["CLOCK", "FIFO", "LRU", "NOBODY", "SIEVE", "Fills", "Queued", "forget", "with_low_numbers"]
+__all__ = ["CLOCK", "FIFO", "LRU", "SIEVE", "Queued"]
 
 FIFO, LRU, CLOCK, SIEVE = range(4)
 
-NOBODY = (1 << 32) - 1
+_Keys: TypeAlias = tuple[
+    NDArray[np.uint32], NDArray[np.uint8], NDArray[np.int64], NDArray[np.float64], NDArray[np.uint32]
+]
+"""Of each key: its place in the queue, 0 for none; whether it was hit; its weight; when it expires; its last fill."""
 
-_MOST_FILLS = 1 << 31
-"""At the start of a chunk: numbers fit 32 bits."""
-
-
-class _Keys(NamedTuple):
-    """What is known of each key."""
-
-    place: NDArray[np.uint32]
-    visited: NDArray[np.uint8]
-    weight: NDArray[np.int64]
-    expires: NDArray[np.float64]
-    fill: NDArray[np.uint32]
-    """The number of its fill: its place in the log, plus the number at which the log begins."""
-
-
-class _Queue(NamedTuple):
-    """The places: which are taken (bits), and by which key."""
-
-    taken: NDArray[np.uint64]
-    key: NDArray[np.uint32]
-
-
-class Fills(NamedTuple):
-    """The log of fills, closed by one that never expires."""
-
-    key: NDArray[np.uint32]
-    """`NOBODY`, once the key has left the cache or was filled anew."""
-    expires: NDArray[np.float64]
-
-    def grown(self, most: int) -> Fills:
-        """With room for several times what can be in the cache."""
-        room = 4 * most + 4096
-        return Fills(grown(self.key, room), grown(self.expires, room))
+_Queue: TypeAlias = tuple[NDArray[np.uint64], NDArray[np.uint32]]
+"""The places: which are taken, as bits; and by which key."""
 
 
 class Queued:
@@ -65,13 +49,17 @@ class Queued:
 
     def __init__(self, policy: int, size: int, ttl: float | None) -> None:
         self._policy, self._size, self._ttl = policy, size, ttl
-        self._keys = _Keys(
-            np.zeros(1, np.uint32), np.zeros(1, np.uint8), np.zeros(1, np.int64), np.zeros(1), np.zeros(1, np.uint32)
+        self._keys: _Keys = (
+            np.zeros(1, np.uint32),
+            np.zeros(1, np.uint8),
+            np.zeros(1, np.int64),
+            np.zeros(1, np.float64),
+            np.zeros(1, np.uint32),
         )
-        self._queue = _Queue(np.zeros(2, np.uint64), np.zeros(FIRST, np.uint32))
-        self._fills = Fills(np.zeros(1, np.uint32), np.full(1, np.inf))
+        self._queue: _Queue = np.zeros(2, np.uint64), np.zeros(FIRST, np.uint32)
+        self._fills = empty_fills()
         self._pointers = FIRST, FIRST, 0
-        self._fill_pointers = 0, 0, 0
+        self._fill_bounds = 0, 0, 0
 
     def serves(self, chunk: Chunk) -> bool:
         """Whether there are lifetimes or weights: without, each policy has a quicker loop."""
@@ -80,7 +68,7 @@ class Queued:
     def run(self, chunk: Chunk) -> int:
         """How many requests of the chunk miss."""
         self._grow(chunk)
-        misses, self._pointers, self._fill_pointers = _run(
+        misses, self._pointers, self._fill_bounds = _run(
             self._policy,
             self._size,
             chunk.ids.view(np.uint32),
@@ -91,14 +79,14 @@ class Queued:
             self._queue,
             self._fills,
             self._pointers,
-            self._fill_pointers,
+            self._fill_bounds,
         )
         return misses
 
     def _grow(self, chunk: Chunk) -> None:
         place, visited, weight, expires, fill = self._keys
-        fill, self._fill_pointers = with_low_numbers(fill, self._fill_pointers)
-        self._keys = _Keys(
+        fill, self._fill_bounds = with_low_numbers(fill, self._fill_bounds)
+        self._keys = (
             grown(place, chunk.distinct),
             grown(visited, chunk.distinct),
             grown(weight, chunk.distinct),
@@ -106,20 +94,11 @@ class Queued:
             grown(fill, chunk.distinct),
         )
         most = min(self._size, chunk.distinct) if chunk.weights is None else chunk.distinct
-        key = grown(self._queue.key, 8 * most + 4096)
-        self._queue = _Queue(grown(self._queue.taken, len(key) // 64 + 1), key)
+        taken, key_at = self._queue
+        key_at = grown(key_at, 8 * most + 4096)
+        self._queue = grown(taken, len(key_at) // 64 + 1), key_at
         if self._ttl is not None:
-            self._fills = self._fills.grown(most)
-
-
-def with_low_numbers(
-    fill: NDArray[np.uint32], pointers: tuple[int, int, int]
-) -> tuple[NDArray[np.uint32], tuple[int, int, int]]:
-    """The keys' fills, and the pointers of the log: numbered anew if there is little room for more."""
-    base, oldest, end = pointers
-    if base < _MOST_FILLS:
-        return fill, pointers
-    return np.maximum(fill, base - 1) - np.uint32(base - 1), (1, oldest, end)
+            self._fills = grown_fills(self._fills, most)
 
 
 @kernel
@@ -134,18 +113,16 @@ def _run(
     queue: _Queue,
     fills: Fills,
     pointers: tuple[int, int, int],
-    fill_pointers: tuple[int, int, int],
+    fill_bounds: tuple[int, int, int],
 ) -> tuple[int, tuple[int, int, int], tuple[int, int, int]]:
     place, visited, held, expires, fill = keys
     taken, key_at = queue
-    fill_key, fill_expires = fills
     hand, end, used = pointers
-    base, oldest_fill, next_fill = fill_pointers
     misses = 0
     room = len(key_at) - len(key_at) // 4
     for i in range(len(ids)):
         if end > room:
-            hand, end = _close_up(taken, key_at, place, fill, base + oldest_fill, hand, end)
+            hand, end = _close_up(keys, queue, fill_bounds, hand, end)
         key = ids[i]
         at = place[key]
         hit = at != 0
@@ -153,95 +130,136 @@ def _run(
             now = times[i]
             hit = hit & (now < expires[key])
         if hit:
-            if policy != LRU:
+            if policy == LRU:
+                taken[at >> 6] &= ~bit(at)
+                end = _put_last(place, queue, end, key)
+            else:
                 visited[key] = 1
-                continue
-            taken[at >> 6] &= ~bit(at)
-        else:
-            misses += 1
-            weight = 1 if weights is None else weights[i]
-            if times is not None:
-                if at != 0:
-                    taken[at >> 6] &= ~bit(at)
-                    place[key] = 0
-                    filled = fill[key] - base
-                    if filled >= oldest_fill:
-                        fill_key[filled] = NOBODY
-                        used -= 1 if weights is None else held[key]
-                if used + weight > size or policy == SIEVE:
-                    while fill_expires[oldest_fill] <= now:
-                        if weights is None:
-                            used -= fill_key[oldest_fill] != NOBODY
-                        elif fill_key[oldest_fill] != NOBODY:
-                            used -= held[fill_key[oldest_fill]]
-                        oldest_fill += 1
-            while size >= weight > size - used:
-                hand = next_one(taken, hand, end)
-                if hand == end:
-                    hand = next_one(taken, FIRST, end)
-                victim = key_at[hand]
-                taken[hand >> 6] &= ~bit(hand)
-                if times is not None and fill[victim] < base + oldest_fill:
-                    place[victim] = 0
-                elif policy < CLOCK or not visited[victim]:
-                    place[victim] = 0
-                    used -= 1 if weights is None else held[victim]
-                    if times is not None:
-                        fill_key[fill[victim] - base] = NOBODY
-                else:
-                    visited[victim] = 0
-                    if policy == CLOCK:
-                        place[victim] = end
-                        key_at[end] = victim
-                        taken[end >> 6] |= bit(end)
-                        end += 1
-                    else:
-                        taken[hand >> 6] |= bit(hand)
-                hand += 1
-            if policy == SIEVE:
-                hand = next_one(taken, hand, end)
-                if times is not None:
-                    while hand < end and fill[key_at[hand]] < base + oldest_fill:
-                        taken[hand >> 6] &= ~bit(hand)
-                        place[key_at[hand]] = 0
-                        hand = next_one(taken, hand, end)
-                if hand == end:
-                    hand = FIRST
-            if weight > size:
-                continue
-            used += weight
-            visited[key] = 0
-            if weights is not None:
-                held[key] = weight
-            if times is not None:
-                if next_fill + 1 == len(fill_key):
-                    base += next_fill
-                    next_fill = forget(fill_key, fill_expires, fill, base, oldest_fill, next_fill)
-                    oldest_fill = 0
-                expires[key] = now + ttl
-                fill_key[next_fill] = key
-                fill_expires[next_fill] = expires[key]
-                fill[key] = base + next_fill
-                next_fill += 1
-                fill_expires[next_fill] = np.inf
-        place[key] = end
-        key_at[end] = key
-        taken[end >> 6] |= bit(end)
-        end += 1
-    return misses, (hand, end, used), (base, oldest_fill, next_fill)
+            continue
+        misses += 1
+        weight = 1 if weights is None else weights[i]
+        if times is not None:
+            if at != 0:
+                used -= _take_out_expired(weights, keys, queue, fills, fill_bounds, key)
+            if used + weight > size or policy == SIEVE:
+                fill_bounds, used = count_out(fills, fill_bounds, now, used, None if weights is None else held)
+        if weight <= size:
+            hand, end, used = _make_room(
+                policy, size - weight, weights, ttl, keys, queue, fills, fill_bounds, (hand, end, used)
+            )
+        if policy == SIEVE:
+            hand = _pass_on(ttl, keys, queue, fill_bounds, hand, end)
+        if weight > size:
+            continue
+        used += weight
+        visited[key] = 0
+        if weights is not None:
+            held[key] = weight
+        if times is not None:
+            if room_left(fills, fill_bounds) == 0:
+                fill_bounds = close_up_fills(fills, fill, fill_bounds)
+            expires[key] = now + ttl
+            fill_bounds = append(fills, fill, fill_bounds, key, now + ttl)
+        end = _put_last(place, queue, end, key)
+    return misses, (hand, end, used), fill_bounds
 
 
 @kernel
-def _close_up(
-    taken: NDArray[np.uint64],
-    key_at: NDArray[np.uint32],
-    place: NDArray[np.uint32],
-    fill: NDArray[np.uint32],
-    oldest: int,
-    hand: int,
-    end: int,
-) -> tuple[int, int]:
-    """Moves the keys whose fill is not before `oldest` to the first places; returns the new hand and end."""
+def _take_out_expired(
+    weights: NDArray[np.int64] | None,
+    keys: _Keys,
+    queue: _Queue,
+    fills: Fills,
+    fill_bounds: tuple[int, int, int],
+    key: int,
+) -> int:
+    """Takes a key that is asked for too late out of the queue; returns how much it still used."""
+    place, _, held, _, fill = keys
+    taken, _ = queue
+    taken[place[key] >> 6] &= ~bit(place[key])
+    place[key] = 0
+    if strike(fills, fill_bounds, fill[key]):
+        return 1 if weights is None else held[key]
+    return 0
+
+
+@kernel
+def _make_room(
+    policy: int,
+    most: int,
+    weights: NDArray[np.int64] | None,
+    ttl: float | None,
+    keys: _Keys,
+    queue: _Queue,
+    fills: Fills,
+    fill_bounds: tuple[int, int, int],
+    pointers: tuple[int, int, int],
+) -> tuple[int, int, int]:
+    """The hand goes on until no more than `most` is used; returns the pointers then."""
+    place, visited, held, _, fill = keys
+    taken, key_at = queue
+    fill_key, _ = fills
+    hand, end, used = pointers
+    first, oldest, _ = fill_bounds
+    while used > most:
+        hand = next_one(taken, hand, end)
+        if hand == end:
+            hand = next_one(taken, FIRST, end)
+        victim = key_at[hand]
+        taken[hand >> 6] &= ~bit(hand)
+        if ttl is not None and fill[victim] < oldest:
+            place[victim] = 0  # it was counted out
+        elif policy in (FIFO, LRU) or not visited[victim]:
+            place[victim] = 0
+            used -= 1 if weights is None else held[victim]
+            if ttl is not None:
+                fill_key[fill[victim] - first] = NOBODY
+        else:
+            visited[victim] = 0
+            if policy == CLOCK:
+                end = _put_last(place, queue, end, victim)
+            else:
+                taken[hand >> 6] |= bit(hand)
+        hand += 1
+    return hand, end, used
+
+
+@kernel
+def _pass_on(
+    ttl: float | None, keys: _Keys, queue: _Queue, fill_bounds: tuple[int, int, int], hand: int, end: int
+) -> int:
+    """SIEVE's hand goes on to the next key, before a new one is there; returns where it is then.
+
+    On its way it takes out the keys whose fills are counted out.
+    """
+    place, _, _, _, fill = keys
+    taken, key_at = queue
+    _, oldest, _ = fill_bounds
+    hand = next_one(taken, hand, end)
+    if ttl is not None:
+        while hand < end and fill[key_at[hand]] < oldest:
+            taken[hand >> 6] &= ~bit(hand)
+            place[key_at[hand]] = 0
+            hand = next_one(taken, hand, end)
+    return FIRST if hand == end else hand
+
+
+@kernel
+def _put_last(place: NDArray[np.uint32], queue: _Queue, end: int, key: int) -> int:
+    """Gives a key the place at the end; returns the new end."""
+    taken, key_at = queue
+    place[key] = end
+    key_at[end] = key
+    taken[end >> 6] |= bit(end)
+    return end + 1
+
+
+@kernel
+def _close_up(keys: _Keys, queue: _Queue, fill_bounds: tuple[int, int, int], hand: int, end: int) -> tuple[int, int]:
+    """Moves the keys whose fills are not counted out to the first places; returns the new hand and end."""
+    place, _, _, _, fill = keys
+    taken, key_at = queue
+    _, oldest, _ = fill_bounds
     new_hand = new_end = FIRST
     at = next_one(taken, FIRST, end)
     while at < end:
@@ -250,34 +268,6 @@ def _close_up(
         place[key] = 0
         if fill[key] >= oldest:
             new_hand += at < hand
-            taken[new_end >> 6] |= bit(new_end)
-            key_at[new_end] = key
-            place[key] = new_end
-            new_end += 1
+            new_end = _put_last(place, queue, new_end, key)
         at = next_one(taken, at + 1, end)
     return new_hand, new_end
-
-
-@kernel
-def forget(
-    fill_key: NDArray[np.uint32],
-    fill_expires: NDArray[np.float64],
-    fill: NDArray[np.uint32],
-    base: int,
-    oldest: int,
-    end: int,
-) -> int:
-    """Closes up the log, without what is before `oldest` and the fills of nobody; returns how many are left.
-
-    They get new numbers, from `base` on, higher than any before: the number of a fill that has gone stays behind.
-    """
-    kept = 0
-    for old in range(oldest, end):
-        key = fill_key[old]
-        if key != NOBODY:
-            fill_key[kept] = key
-            fill_expires[kept] = fill_expires[old]
-            fill[key] = base + kept
-            kept += 1
-    fill_expires[kept] = np.inf
-    return kept

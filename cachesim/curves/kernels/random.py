@@ -55,7 +55,7 @@ def _run(
             slot = below(generator, size)
             generator += GOLDEN_GAMMA
             state[slots[slot]] = 0
-            slots[slot] = slots[size - 1]
+            slots[slot] = slots[size - 1]  # the last one moves there
             used -= 1
         state[key] = 1
         slots[used] = key

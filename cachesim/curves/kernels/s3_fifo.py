@@ -46,46 +46,33 @@ def _run(
     main: NDArray[np.int32],
     pointers: tuple[int, int, int, int, int, int],
 ) -> tuple[int, tuple[int, int, int, int, int, int]]:
+    """The small queue is the fills from `small_from` to `fills_to`; those before it, from `ghosts_from` on, are ghosts.
+
+    Not all of them: one that is asked for again leaves its fill behind, so that the ghosts are counted.
+    """
     size, small, most_ghosts = sizes
     ghosts_from, small_from, fills_to, main_from, main_to, ghosts = pointers
     fills_mask, main_mask = len(fills) - 1, len(main) - 1
     misses = 0
     for key in ids:
-        now = state[key]
-        if now >= small_from << 2:
-            state[key] = now + (now & 3 != 3)
+        old = state[key]
+        if old >= small_from << 2:
+            state[key] = old + (old & 3 != 3)
             continue
         misses += 1
-        remembered = now >= ghosts_from << 2
+        remembered = old >= ghosts_from << 2
         if remembered:
             state[key] = FAR
             ghosts -= 1
         full = fills_to - small_from + main_to - main_from == size
-        evicted = not full
-        if full and main_to - main_from <= size - small:
-            while not evicted and small_from < fills_to:
-                oldest = fills[small_from & fills_mask]
-                small_from += 1
-                if state[oldest] & 3 >= 2:
-                    state[oldest] = FAR
-                    main[main_to & main_mask] = oldest
-                    main_to += 1
-                    continue
-                evicted = True
-                ghosts += 1
-                while ghosts > most_ghosts:
-                    ghosts -= state[fills[ghosts_from & fills_mask]] >> 2 == ghosts_from
-                    ghosts_from += 1
-        while not evicted:
-            oldest = main[main_from & main_mask]
-            main_from += 1
-            if state[oldest] == FAR:
-                state[oldest] = 0
-                evicted = True
+        if full:
+            evicted = False
+            if main_to - main_from <= size - small:
+                evicted, small_from, main_to = _evict_from_small(state, fills, main, small_from, fills_to, main_to)
+            if evicted:
+                ghosts_from, ghosts = _forget(state, fills, ghosts_from, ghosts + 1, most_ghosts)
             else:
-                state[oldest] -= 1
-                main[main_to & main_mask] = oldest
-                main_to += 1
+                main_from, main_to = _evict_from_main(state, main, main_from, main_to)
         if remembered or (not full and fills_to - small_from >= small):
             state[key] = FAR
             main[main_to & main_mask] = key
@@ -97,3 +84,57 @@ def _run(
             fills[fills_to & fills_mask] = key
             fills_to += 1
     return misses, (ghosts_from, small_from, fills_to, main_from, main_to, ghosts)
+
+
+@kernel
+def _evict_from_small(
+    state: NDArray[np.int64],
+    fills: NDArray[np.int32],
+    main: NDArray[np.int32],
+    small_from: int,
+    fills_to: int,
+    main_to: int,
+) -> tuple[bool, int, int]:
+    """Moves the oldest to the main queue until one was used too little for it, which becomes a ghost.
+
+    Returns whether there was one, where the small queue begins, and where the main one ends.
+    """
+    fills_mask, main_mask = len(fills) - 1, len(main) - 1
+    while small_from < fills_to:
+        oldest = fills[small_from & fills_mask]
+        small_from += 1
+        if state[oldest] & 3 < 2:
+            return True, small_from, main_to
+        state[oldest] = FAR
+        main[main_to & main_mask] = oldest
+        main_to += 1
+    return False, small_from, main_to
+
+
+@kernel
+def _forget(
+    state: NDArray[np.int64], fills: NDArray[np.int32], ghosts_from: int, ghosts: int, most: int
+) -> tuple[int, int]:
+    """Forgets the oldest ghosts until no more than `most` are left; returns where they begin, and how many they are."""
+    mask = len(fills) - 1
+    while ghosts > most:
+        ghosts -= state[fills[ghosts_from & mask]] >> 2 == ghosts_from
+        ghosts_from += 1
+    return ghosts_from, ghosts
+
+
+@kernel
+def _evict_from_main(
+    state: NDArray[np.int64], main: NDArray[np.int32], main_from: int, main_to: int
+) -> tuple[int, int]:
+    """Gives the oldest another round, for a use less, until one has none left; returns where the queue is then."""
+    mask = len(main) - 1
+    while True:
+        oldest = main[main_from & mask]
+        main_from += 1
+        if state[oldest] == FAR:
+            state[oldest] = 0
+            return main_from, main_to
+        state[oldest] -= 1
+        main[main_to & mask] = oldest
+        main_to += 1

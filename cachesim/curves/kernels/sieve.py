@@ -59,7 +59,7 @@ def _run(
                 oldest = queue[hand]
                 hand += 1
                 evicted = state[oldest] == _PRESENT
-                state[oldest] -= 1
+                state[oldest] -= 1  # from visited to present, or from present to absent
                 if not evicted:
                     queue[passed] = oldest
                     passed += 1

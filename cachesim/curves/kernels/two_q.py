@@ -49,12 +49,12 @@ def _run(
     fills_mask, uses_mask = len(fills) - 1, len(uses) - 1
     misses = 0
     for key in ids:
-        now = state[key]
-        if now < FAR:
-            if now >= a1in_from:
+        position = state[key]
+        if position < FAR:
+            if position >= a1in_from:
                 continue
             misses += 1
-            remembered = now >= a1out_from
+            remembered = position >= a1out_from
             if remembered:
                 state[key] = 0
                 a1out -= 1
