@@ -450,7 +450,7 @@ def test_memory_grows_with_the_keys_and_not_with_the_log(tmp_path):
 def test_a_log_from_a_pipe_is_read_whole_and_its_keys_are_drawn(tmp_path: Path) -> None:
     """Its form is told by its beginning, which must not be lost: a pipe can be opened just once."""
     log, pipe = tmp_path / "access.log", tmp_path / "pipe"
-    write_log(log, 20_000, alpha=0.0, keys=100)
+    write_log(log, 20_000)
     os.mkfifo(pipe)
     with ThreadPoolExecutor() as pool:
         written = pool.submit(pipe.write_bytes, log.read_bytes())
@@ -461,3 +461,12 @@ def test_a_log_from_a_pipe_is_read_whole_and_its_keys_are_drawn(tmp_path: Path) 
     assert piped.observed.operations == read_from_file.observed.operations
     assert np.array_equal(piped.observed.ratios, read_from_file.observed.ratios)
     assert piped.rehearsal.drawn
+
+
+def test_times_of_which_no_calendar_knows_are_no_reason_to_fail(tmp_path: Path) -> None:
+    commands = tmp_path / "commands"
+    told = '[0 127.0.0.1:1] "get" "a"\n'
+    commands.write_text(f"1700000000.0 {told}99999999999.0 {told}999999999999.0 {told}")
+    found = advise(commands)
+    assert (found.observed.operations, found.observed.notes.malformed) == (2, 1)
+    assert "requests in" in found.text()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -246,8 +247,8 @@ def test_a_pipe_is_read_for_one_policy_and_refused_for_two(curve, letters, tmp_p
     assert told == "pipe: is no file that can be read once for each policy; one --policy is allowed"
 
 
-def test_a_package_that_is_missing_is_told_in_one_line(curve, letters, monkeypatch):
-    for name in [name for name in sys.modules if name.startswith("cachesim.curves")]:
-        monkeypatch.delitem(sys.modules, name)
-    monkeypatch.setitem(sys.modules, "numba", None)
-    assert refused(curve(letters)) == "hit-rate curves need numba: pip install 'cachesim[curves]'"
+def test_a_package_that_is_missing_is_told_in_one_line(curve, letters):
+    program = "import sys; sys.modules['numba'] = None; from cachesim.cli import main; sys.exit(main())"
+    found = subprocess.run([sys.executable, "-c", program, "curve", letters], capture_output=True, text=True)
+    told = refused(Ended(found.returncode, found.stdout, found.stderr))
+    assert told == "hit-rate curves need numba: pip install 'cachesim[curves]'"
