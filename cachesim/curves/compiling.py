@@ -41,7 +41,10 @@ with _long_lived():
 
     def kernel(function: F) -> F:
         """A function over numpy arrays as machine code, which runs in several threads at once."""
-        return cast(F, numba.njit(cache=True, nogil=True, error_model="numpy")(function))
+        try:
+            return cast(F, numba.njit(cache=True, nogil=True, error_model="numpy")(function))
+        except RuntimeError:  # no folder to keep it in can be written: compiled anew in each process
+            return cast(F, numba.njit(nogil=True, error_model="numpy")(function))
 
     @kernel
     def _first() -> int:

@@ -109,18 +109,21 @@ def _every_size(chunks: Iterable[Chunk], sizes: NDArray[np.int64] | None) -> Ans
 def _one_after_another(
     chunks: list[Chunk], make: Maker, cells: list[tuple[int, float | None]], threads: int | None
 ) -> NDArray[np.int64]:
-    """The misses at each size and lifetime, sizes rising; no more caches at a time than there are threads."""
-    enough: dict[float | None, int] = {}
-    """The misses of a lifetime once a size has been found that evicts nothing of use: those of all larger ones."""
+    """The misses at each size and lifetime; no more caches at a time than there are threads."""
+    enough: dict[float | None, tuple[int, int]] = {}
+    """Of a lifetime, a size that evicts nothing of use, and its misses: those of all larger ones too.
+
+    A smaller one may look late, when a thread has been kept waiting: hence the size.
+    """
 
     def misses(cell: tuple[int, float | None]) -> int:
         size, ttl = cell
-        if ttl in enough:
-            return enough[ttl]
+        if ttl in enough and enough[ttl][0] <= size:
+            return enough[ttl][1]
         cache = make(size, ttl)
         found = sum(cache.run(chunk) for chunk in chunks)
         if getattr(cache, "evictions", None) == 0:
-            enough[ttl] = found
+            enough[ttl] = size, found
         return found
 
     with ThreadPoolExecutor(threads or os.cpu_count()) as pool:

@@ -52,7 +52,7 @@ class HitRateCurve:
     @property
     def hit_ratios(self) -> NDArray[np.float64]:
         """The share of the requests that hit, (s,) or (s, t)."""
-        return 1.0 - self.misses / self.requests
+        return (self.requests - self.misses) / self.requests
 
     def at(self, size: int) -> float:
         """The hit ratio at the largest computed size that is no larger than `size`.

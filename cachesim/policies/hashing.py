@@ -6,6 +6,8 @@ All numbers are unsigned, of 64 bits. Python's own `hash()` is not: for text it 
 from __future__ import annotations
 
 from hashlib import blake2b
+from operator import index
+from typing import SupportsIndex
 
 __all__ = ["SplitMix64", "splitmix64", "stable_key"]
 
@@ -23,7 +25,12 @@ def stable_key(key: object) -> int:
     """
     if isinstance(key, int):
         return key & _MASK
-    text = key if isinstance(key, str) else repr(key)
+    if isinstance(key, str):
+        text = key
+    elif isinstance(key, SupportsIndex):  # one of numpy's
+        return index(key) & _MASK
+    else:
+        text = repr(key)
     return int.from_bytes(blake2b(text.encode(errors="surrogatepass"), digest_size=8).digest(), "big")
 
 

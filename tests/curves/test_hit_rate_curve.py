@@ -12,7 +12,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 import cachesim as cs
-from cachesim.policies import POLICIES
+from cachesim.curves.counting import count
+from cachesim.curves.questions import Question
+from cachesim.curves.streams import pieces
+from cachesim.policies import POLICIES, Lru
 from cachesim.policies.replay import replay
 
 BELADY = [1, 2, 3, 4, 1, 2, 5, 1, 2, 3, 4, 5]
@@ -115,6 +118,16 @@ def test_several_lifetimes_give_a_row_a_size_and_a_column_a_lifetime():
         assert grid.for_ttl(ttl).misses.tolist() == one.misses.tolist()
     never = cs.hit_rate_curve(keys, "lru", [10, 100, 300])
     assert grid.for_ttl(1e6).misses.tolist() == never.misses.tolist()
+
+
+@pytest.mark.parametrize("sizes", [[10, 100, 300], [300, 100, 10]])
+def test_misses_do_not_depend_on_which_size_is_done_first(sizes):
+    """A large cache that evicts nothing stands for larger ones, never for a smaller one whose thread came late."""
+    keys, times = stream(), np.arange(3000) * 0.1
+    question = Question("lru", np.array(sizes), (100.0,), weighed=False, seed=0)
+    answer = count(pieces(keys, times), question, held=True, threads=1)
+    expected = [len(keys) - sum(replay(Lru(size), keys.tolist(), times=times.tolist(), ttl=100)) for size in sizes]
+    assert answer.misses[:, 0].tolist() == expected
 
 
 def test_an_unlimited_cache_with_a_lifetime_is_the_closed_form():

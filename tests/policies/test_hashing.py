@@ -3,6 +3,7 @@
 from collections import Counter
 from hashlib import blake2b
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -50,3 +51,8 @@ def test_the_stable_key_of_text_is_its_blake2b_digest(text):
 @pytest.mark.parametrize(("key", "text"), [(("a", 1), "('a', 1)"), (2.5, "2.5"), (None, "None"), (b"x", "b'x'")])
 def test_the_stable_key_of_anything_else_is_that_of_its_repr(key, text):
     assert stable_key(key) == stable_key(text)
+
+
+def test_an_integer_of_numpy_is_the_integer_it_is():
+    assert stable_key(np.int64(-5)) == stable_key(-5)
+    assert stable_key(np.uint64(1 << 63)) == 1 << 63
