@@ -65,7 +65,7 @@ def simulate(
 
     `cache` puts your own cache in the place of the scenario's pattern (see `cachesim.world.caches`). `record="summary"`
     keeps no tables, so memory stays bounded. `strict` raises the first exception that nobody took. `progress` is told
-    the simulated time in seconds now and then.
+    the simulated time in seconds now and then; what it raises ends the run and is raised.
 
     Where an event loop already runs in the thread (Jupyter), the simulation runs in a thread of its own. Raises
     `ScenarioError` for recorded streams that cannot be read and `SimulationError` for what a simulation cannot do.
@@ -247,7 +247,12 @@ class _Simulation:
 
     def _report(self, traffic: Traffic, progress: Callable[[float], None]) -> None:
         now = self.loop.time()
-        progress(now)
+        try:
+            progress(now)
+        except BaseException as error:
+            if not traffic.done.done():
+                traffic.done.set_exception(error)
+            return
         if not traffic.over:
             step = self.scenario.duration / _PROGRESS_STEPS if self.scenario.duration else max(1.0, now / 10)
             self.loop.call_later(step, self._report, traffic, progress)

@@ -1,8 +1,8 @@
-"""What the notebooks show: explorers, whose controls change a scenario and whose picture and numbers follow.
+"""What notebooks show: explorers, pictures, the source of the package, code that runs live, and exercises.
 
-An explorer is one module with a function `explore`. To add one: a frozen dataclass says where the controls stand and
-makes the scenario, a sketch draws a result on a figure that is kept, and `Explorer` does the rest (see
-`cachesim.lab.hot_key`).
+An explorer is a module of `cachesim.lab.explorers` with a function `explore`. To add one: a frozen dataclass says where
+the controls stand and makes the scenarios, a sketch draws what came out on a figure that is kept, and `Explorer` does
+the rest (see `cachesim.lab.explorers.hot_key`).
 """
 
 try:
@@ -10,3 +10,10 @@ try:
     import ipywidgets as _ipywidgets  # noqa: F401
 except ModuleNotFoundError as missing:
     raise ModuleNotFoundError(f"{missing}; the notebooks need it: pip install 'cachesim[lab]'") from missing
+
+from cachesim.lab.agreement import beside_theory
+from cachesim.lab.explorer import link
+from cachesim.lab.picture import Illustration
+from cachesim.lab.source import source
+
+__all__ = ["Illustration", "beside_theory", "link", "source"]

@@ -1,42 +1,56 @@
 """An explorer: controls say what to simulate; picture, numbers and scenario file follow.
 
-Everything that a move of a control does goes through `Explorer._moved`, which puts what goes wrong on the page: an
-exception in a plain widget callback is seen by nobody.
+While a control moves, a short run is made at each step, in the time that drawing takes anyway; when the controls rest,
+a longer one follows in a thread of its own, and is given up as soon as they move again. Whatever goes wrong in either
+is put on the page: an exception in a plain widget callback is seen by nobody.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from html import escape
-from typing import Any, Generic, NamedTuple, Protocol, TypeVar
+from time import monotonic
+from typing import Any, ClassVar, Generic, NamedTuple, Protocol, TypeVar
 
+import cachetools
 import ipywidgets
+import traitlets
 from matplotlib.figure import Figure
 
-from cachesim.lab.controls import Button, Control
-from cachesim.lab.panel import Listing, Number, Panel, problem, table
-from cachesim.lab.picture import Picture, plain_style, png
+from cachesim.lab.controls import Button, controls_of, settings_at
+from cachesim.lab.panel import Listing, Number, Panel, Progress, problem, table
+from cachesim.lab.picture import Picture, plain_style, png, static_image
 from cachesim.result import Result
 from cachesim.scenario import Scenario
+from cachesim.simulation import simulate
 
-__all__ = ["Explorer", "Findings", "Settings", "Sketch"]
+__all__ = ["Explorer", "Findings", "Report", "Run", "Settings", "Sketch", "link", "simulated"]
 
 _KEPT = 256
-"""How many results are kept, of some 60 kB each."""
+"""How many pictures are kept, of some 60 kB each."""
+_REST = 0.3
+"""Seconds without a move after which the controls are at rest."""
+_PATIENCE = 0.5
+"""Seconds after which a run shows how far it is."""
+
+Report = Callable[[float], None]
+"""Is told the share of a run that is done, 0 to 1; raises when the run is no longer wanted."""
 
 
 class Settings(Hashable, Protocol):
-    """Where the controls stand; its fields are named as they are. Equal settings make equal scenarios."""
+    """Where the controls stand: a frozen dataclass of `cachesim.lab.controls`. Equal ones make equal scenarios."""
 
-    def scenario(self) -> Scenario:
-        """What to simulate."""
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+    def scenarios(self, requests: int) -> Mapping[str, Scenario]:
+        """What to simulate, of about so many requests in all, by name; the first is the one to copy as a file."""
 
 
 @dataclass(frozen=True)
 class Findings:
-    """What to say about a result: in a sentence, in place of the picture, in numbers, and in a note below these."""
+    """What to say about a run: in a sentence, in place of the picture, in numbers, and in a note below these."""
 
     sentence: str
     alt: str
@@ -45,83 +59,162 @@ class Findings:
 
 
 S = TypeVar("S", bound=Settings)
+O = TypeVar("O")  # noqa: E741 - an outcome
 S_contra = TypeVar("S_contra", bound=Settings, contravariant=True)
+O_contra = TypeVar("O_contra", contravariant=True)
+
+Run = Callable[[S, int, Report], O]
+"""From settings and a number of requests to an outcome."""
 
 
-class Sketch(Protocol[S_contra]):
-    """A picture of a result, on a figure that is kept."""
+class Sketch(Protocol[S_contra, O_contra]):
+    """A picture of an outcome, on a figure that is kept."""
 
     figure: Figure
 
-    def draw(self, settings: S_contra, result: Result) -> Findings:
-        """Change the figure so that it shows the result, and say what it shows."""
+    def draw(self, settings: S_contra, outcome: O_contra) -> Findings:
+        """Change the figure so that it shows the outcome, and say what it shows."""
+
+
+def simulated(settings: Settings, requests: int, report: Report) -> dict[str, Result]:
+    """Simulate the scenarios of the settings, one after the other."""
+    scenarios = settings.scenarios(requests)
+    results: dict[str, Result] = {}
+    for name, scenario in scenarios.items():
+
+        def progress(now: float, end: float = scenario.duration or 1.0, done: int = len(results)) -> None:
+            report((done + min(1.0, now / end)) / len(scenarios))
+
+        results[name] = simulate(scenario, progress=progress)
+    return results
 
 
 class _Shown(NamedTuple):
     png: bytes
     findings: Findings
-    toml: str
 
 
-class Explorer(Generic[S]):
+class _Superseded(Exception):
+    """The controls have moved on."""
+
+
+class Explorer(Generic[S, O]):
     """Controls, a picture, numbers beside theory, a scenario file, and a button that puts the controls back.
 
-    `settings` is called with the values of the `controls` by name. `run` simulates. Showing it for the first time is
-    the constructor's: what goes wrong there is raised.
+    `settings` is the dataclass of the controls, `sketch` makes the picture, `run` the outcome: of about `moving`
+    requests while a control moves, of `resting` when none does. Showing it for the first time is the constructor's:
+    what goes wrong there is raised.
     """
 
     def __init__(
         self,
-        settings: Callable[..., S],
-        controls: Mapping[str, Control],
-        sketch: Sketch[S],
-        run: Callable[[Scenario], Result],
+        settings: type[S],
+        sketch: Callable[[], Sketch[S, O]],
+        run: Run[S, O],
+        *,
+        moving: int = 1_000,
+        resting: int = 20_000,
     ) -> None:
-        self.controls = dict(controls)
+        self.moving, self.resting = moving, resting
+        self.controls = controls_of(settings)
         self.reset = Button(label="Reset")
+        self._type, self._run = settings, run
+        with plain_style():
+            self.sketch = sketch()
         self.problem = Panel(role="alert")
-        self.picture = Picture.of(sketch.figure)
+        self.progress = Progress(label="Simulating more requests")
+        self.picture = Picture.of(self.sketch.figure)
         self.finding = Panel(role="status")
         self.numbers = Panel()
         self.listing = Listing(summary="These settings as a scenario file")
-        self._settings, self._sketch, self._run = settings, sketch, run
-        self._simulated = lru_cache(_KEPT)(self._simulate)
-        self._initial = {name: control.value for name, control in controls.items()}
+        self._kept: cachetools.LRUCache[tuple[S, int], _Shown] = cachetools.LRUCache(_KEPT)
+        self._initial = {name: control.value for name, control in self.controls.items()}
         self._resetting = False
+        self._fuller: asyncio.Task[None] | None = None
 
-        self._show()
-        for control in controls.values():
+        self.rest()
+        for control in self.controls.values():
             control.observe(self._moved, "value")
         self.reset.observe(self._put_back, "value")
 
     @property
     def settings(self) -> S:
         """Where the controls stand."""
-        return self._settings(**{name: control.value for name, control in self.controls.items()})
+        return settings_at(self._type, self.controls)  # type: ignore[no-any-return]
 
-    def _simulate(self, settings: S) -> _Shown:
-        scenario = settings.scenario()
-        result = self._run(scenario)
-        with plain_style():
-            findings = self._sketch.draw(settings, result)
-            return _Shown(png(self._sketch.figure), findings, scenario.to_toml())
+    def rest(self) -> None:
+        """Make the longer run at once, as happens by itself a moment after the last move where an event loop runs."""
+        self._show(self.settings, self.resting)
 
-    def _show(self) -> None:
-        image, findings, toml = self._simulated(self.settings)
+    def _show(self, settings: S, requests: int) -> None:
+        """Show a run, and make it if it is not kept."""
+        if (settings, requests) not in self._kept:
+            self._draw(settings, requests, self._run(settings, requests, lambda share: None))
+        image, findings = self._kept[settings, requests]
         self.picture.show(image, findings.alt)
         self.numbers.html = table(findings.numbers, findings.note)
-        self.listing.text = toml
+        self.listing.text = _listing(settings.scenarios(self.resting))
         self.finding.html = escape(findings.sentence)  # last: when it is spoken, all else is on the page
+
+    def _draw(self, settings: S, requests: int, outcome: O) -> None:
+        with plain_style():
+            findings = self.sketch.draw(settings, outcome)
+            self._kept[settings, requests] = _Shown(png(self.sketch.figure), findings)
 
     def _moved(self, change: object) -> None:
         if self._resetting:
             return
+        if self._fuller is not None:
+            self._fuller.cancel()
+        settings = self.settings
+        known = (settings, self.resting) in self._kept
+        self.finding.busy = not known
         try:
-            self._show()
+            self._show(settings, self.resting if known else self.moving)
         except Exception as error:
-            self.problem.html = problem(error)
+            self._failed(error)
         else:
             self.problem.html = ""
+            if not known:
+                self._rest_later(settings)
+
+    def _failed(self, error: Exception) -> None:
+        self.problem.html = problem(error)
+        self.finding.busy = False
+
+    def _rest_later(self, settings: S) -> None:
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:  # no kernel: nobody waits
+            return
+        self._fuller = loop.create_task(self._rest(settings))
+
+    async def _rest(self, settings: S) -> None:
+        """The longer run, unless the controls move before it is there."""
+        superseded, done = False, 0.0
+
+        def report(share: float) -> None:
+            nonlocal done
+            done = share
+            if superseded:
+                raise _Superseded
+
+        try:
+            await asyncio.sleep(_REST)
+            began = monotonic()
+            run = asyncio.ensure_future(asyncio.to_thread(self._run, settings, self.resting, report))
+            run.add_done_callback(_taken)
+            while not run.done():
+                await asyncio.wait([run], timeout=_PATIENCE / 5)
+                self.progress.show(done if monotonic() - began > _PATIENCE else None)
+            self._draw(settings, self.resting, run.result())
+            self._show(settings, self.resting)
+            self.finding.busy = False
+        except Exception as error:
+            self._failed(error)
+        finally:
+            superseded = True
+            self.progress.show(None)
 
     def _put_back(self, change: object) -> None:
         """All controls at once, so that only the last of them simulates."""
@@ -134,5 +227,41 @@ class Explorer(Generic[S]):
         self._moved(change)
 
     def _repr_mimebundle_(self, **options: Any) -> Any:
-        parts = [*self.controls.values(), self.reset, self.problem, self.picture, self.finding, self.numbers]
-        return ipywidgets.VBox([*parts, self.listing])._repr_mimebundle_(**options)
+        parts = [*self.controls.values(), self.reset, self.progress, self.problem, self.picture, self.finding]
+        widgets = ipywidgets.VBox([*parts, self.numbers, self.listing])
+        return {**widgets._repr_mimebundle_(**options), "text/html": self._repr_html_()}
+
+    def _repr_html_(self) -> str:
+        """What a page without a kernel shows: the explorer as it stands, and nothing to move."""
+        image = static_image(self.sketch.figure, self.picture.alt)
+        return f"<div>{image}<p><strong>{self.finding.html}</strong></p>{self.numbers.html}</div>"
+
+
+def _taken(run: asyncio.Future[Any]) -> None:
+    """Take the exception of a run, which is nobody's once the controls have moved on."""
+    if not run.cancelled():
+        run.exception()
+
+
+def _listing(scenarios: Mapping[str, Scenario]) -> str:
+    """The first scenario as a file, with the caches of the others as comments: they meet the same requests."""
+    first, *others = scenarios.items()
+    text = first[1].to_toml()
+    for name, scenario in others:
+        cache = scenario.to_toml().partition("[cache]\n")[2].partition("\n\n")[0]
+        text += f"\n# {name}: in place of [cache] above\n" + "".join(f"# {line}\n" for line in cache.splitlines())
+    return text
+
+
+def link(*explorers: Explorer[Any, Any]) -> None:
+    """Move the controls that have the same name together: one scenario, looked at in several ways.
+
+    Raises `ValueError` when the explorers have no control in common.
+    """
+    names = set.intersection(*(set(explorer.controls) for explorer in explorers))
+    if not names:
+        raise ValueError("these explorers have no control of the same name")
+    first, *others = explorers
+    for other in others:
+        for name in sorted(names):
+            traitlets.link((first.controls[name], "value"), (other.controls[name], "value"))

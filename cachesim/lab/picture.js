@@ -1,9 +1,9 @@
 function render({ model, el }) {
   const image = document.createElement("img");
+  image.className = "cachesim-picture";
   image.decoding = "sync"; // the old image stays until the new one can be painted: no flicker
   image.width = model.get("width");
   image.height = model.get("height");
-  Object.assign(image.style, { display: "block", maxWidth: "100%", height: "auto", margin: "0.5rem 0" });
   el.append(image);
 
   let address;

@@ -1,4 +1,4 @@
-"""A figure that is kept, and the image on the page that shows it.
+"""A figure that is kept, and the image on the page that shows it; and pictures that do not change.
 
 A figure is laid out once; then only its data change. That is as fast as a redrawn picture gets in a notebook, and
 nothing in it jumps.
@@ -7,18 +7,22 @@ nothing in it jumps.
 from __future__ import annotations
 
 import io
+from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from html import escape
 from pathlib import Path
 
 import anywidget
 import traitlets as t
-from matplotlib import style
+from matplotlib import rc_context, style
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-__all__ = ["Picture", "freeze", "kept_figure", "plain_style", "png"]
+__all__ = ["Illustration", "Picture", "freeze", "kept_figure", "plain_style", "png", "static_image", "svg"]
 
 _HERE = Path(__file__).parent
 _CSS_DPI = 96
@@ -30,6 +34,7 @@ class Picture(anywidget.AnyWidget):
     """An image with its text alternative; the element stays and its content changes."""
 
     _esm = _HERE / "picture.js"
+    _css = _HERE / "picture.css"
     width = t.Int().tag(sync=True)
     height = t.Int().tag(sync=True)
     png = t.Bytes().tag(sync=True)
@@ -76,3 +81,40 @@ def png(figure: Figure) -> bytes:
     assert isinstance(canvas, FigureCanvasAgg)
     canvas.print_png(buffer, pil_kwargs={"compress_level": 1})  # type: ignore[no-untyped-call]
     return buffer.getvalue()
+
+
+def svg(figure: Figure) -> bytes:
+    """The figure as an SVG file, the same bytes for the same picture."""
+    buffer = io.BytesIO()
+    with rc_context({"svg.hashsalt": "cachesim"}):
+        figure.savefig(buffer, format="svg", metadata={"Date": None})
+    return buffer.getvalue()
+
+
+def static_image(figure: Figure, alt: str) -> str:
+    """The figure as an HTML image that needs nothing else, with its text alternative."""
+    style = (_HERE / "picture.css").read_text()
+    address = "data:image/svg+xml;base64," + b64encode(svg(figure)).decode()
+    return f'<style>{style}</style><img class="cachesim-picture" src="{address}" alt="{escape(alt)}">'
+
+
+@dataclass(frozen=True)
+class Illustration:
+    """A picture that does not change, with its text alternative, as a cell shows it.
+
+    `axes`: any of a figure's; `what` it shows. Its text is that, and the title of the axes, which says the finding:
+    matplotlib's own output has none.
+    """
+
+    axes: Axes
+    what: str
+
+    @property
+    def alt(self) -> str:
+        """The text alternative."""
+        return f"{self.what}. {self.axes.get_title(loc='left')}.".removesuffix(" .")
+
+    def _repr_html_(self) -> str:
+        figure = self.axes.get_figure(root=True)
+        assert figure is not None
+        return static_image(figure, self.alt)

@@ -6,19 +6,17 @@ all that arrive while it lasts: 1 + λD on average, with variance λD. With sing
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from math import ceil, floor, log10, sqrt
 from typing import TYPE_CHECKING
 
-from cachesim.lab.controls import Slider, Switch
-from cachesim.lab.explorer import Explorer, Findings
+from cachesim.lab.controls import seed, slider, switch
+from cachesim.lab.explorer import Explorer, Findings, Run, simulated
 from cachesim.lab.panel import Number
-from cachesim.lab.picture import freeze, kept_figure, plain_style
+from cachesim.lab.picture import freeze, kept_figure
 from cachesim.plots import Storm, in_flight
 from cachesim.result import Result
 from cachesim.scenario import Pattern, Scenario
-from cachesim.simulation import simulate
 from cachesim.theory import stampede_size
 from cachesim.world import arrivals, keys, latency
 from cachesim.world.database import Database
@@ -31,55 +29,50 @@ __all__ = ["HotKey", "explore"]
 
 _TTL = 2.0
 """The lifetime of the value, in seconds: short, so that it expires several times while one looks."""
-_WINDOW = 15.0
+_WINDOW = 8.0
 """What the picture shows, in seconds; the simulation lasts at least as long."""
-_REQUESTS = 3000
-"""About as many are simulated where that is longer, so that every move takes the same short time."""
 _LIMITS = (1, 1.5, 2, 3, 4, 5, 6, 8, 10)
 """Where the vertical axis may end, times a power of ten: few enough that it rests while a slider moves."""
+
+Results = dict[str, Result]
 
 
 @dataclass(frozen=True)
 class HotKey:
     """Where the controls stand: λ in requests/s, D in seconds."""
 
-    rate: float = 100.0
-    load_time: float = 0.5
-    single_flight: bool = False
-    seed: float = 1
+    rate: float = slider("Request rate λ", "requests/s", 5, 150, 5, start=100.0)
+    load_time: float = slider("Load time D", "s", 0.05, 2, 0.05, start=0.5)
+    single_flight: bool = switch("Single flight")
+    seed: int = seed()
 
-    def scenario(self) -> Scenario:
+    def scenarios(self, requests: int) -> dict[str, Scenario]:
         """One key, cache-aside, as many connections to the database as anybody asks for."""
-        return Scenario(
+        scenario = Scenario(
             title="One hot key expires",
             arrivals=arrivals.Poisson(rate=self.rate),
             keys=keys.OneKey(),
             cache=Pattern("cache-aside", ttl=_TTL, single_flight="process" if self.single_flight else "none"),
             database=Database(latency=latency.Constant(self.load_time)),
-            duration=self.duration,
-            seed=int(self.seed),
+            duration=self.duration(requests),
+            seed=self.seed,
         )
+        return {"cache-aside": scenario}
 
     @property
     def unprotected(self) -> float:
         """Loads per expiry without single flight: 1 + λD."""
         return stampede_size(self.rate, self.load_time)
 
-    @property
-    def expected(self) -> float:
-        """Loads per expiry."""
-        return 1.0 if self.single_flight else self.unprotected
-
-    @property
-    def duration(self) -> float:
-        """How long to simulate, in seconds.
+    def duration(self, requests: int) -> float:
+        """How long to simulate, in seconds: as long as the picture, and for about so many requests.
 
         Without single flight the key is gone for about D, loads end during another D, and then the value lives on for
         its lifetime. The end of the simulation is put well after a first D, so that it cuts no storm short, and is the
         same with single flight: the same requests arrive.
         """
         cycle, rest = 2 * self.load_time + _TTL, (self.load_time + _TTL) / 2
-        cycles = max(ceil((_WINDOW + rest) / cycle), floor((_REQUESTS / self.rate + rest) / cycle))
+        cycles = max(ceil((_WINDOW + rest) / cycle), floor((requests / self.rate + rest) / cycle))
         return round(cycles * cycle - rest, 3)
 
 
@@ -96,8 +89,9 @@ class _Picture:
         self._storm.mark(400, "without:\n1 + λD = 888.88")
         freeze(self.figure)
 
-    def draw(self, settings: HotKey, result: Result) -> Findings:
+    def draw(self, settings: HotKey, outcome: Results) -> Findings:
         """Show a result."""
+        (result,) = outcome.values()
         times, counts = in_flight(result.loads["start"], result.loads["end"], _WINDOW)
         limit = _limit(1.1 * max(int(counts.max()), settings.unprotected + 4 * sqrt(settings.unprotected - 1)))
         mean = result.metrics["episode_size_mean"]
@@ -134,9 +128,7 @@ def _loads(number: float) -> str:
 
 
 def _theory(settings: HotKey) -> str:
-    if settings.single_flight:
-        return "1"
-    return f"1 + λD = {settings.unprotected:.5g}"
+    return "1" if settings.single_flight else f"1 + λD = {settings.unprotected:.5g}"
 
 
 def _shape(counts: NDArray[np.int64]) -> str:
@@ -150,16 +142,14 @@ def _shape(counts: NDArray[np.int64]) -> str:
 
 def _numbers(settings: HotKey, result: Result) -> list[Number]:
     metrics = result.metrics
-    theory = f"{settings.expected:.5g}"
-    if not settings.single_flight:
-        # The mean of n expiries strays from its expectation by sqrt(λD / n), about normally.
-        stray = 1.96 * sqrt((settings.unprotected - 1) / metrics["load_episodes"])
-        theory += f" (95 % of such runs: {settings.expected - stray:.3g} to {settings.expected + stray:.3g})"
+    # The mean of n expiries strays from 1 + λD by sqrt(λD / n), about normally.
+    error = 0.0 if settings.single_flight else sqrt((settings.unprotected - 1) / metrics["load_episodes"])
+    expected = 1.0 if settings.single_flight else settings.unprotected
     return [
-        Number("Loads per expiry, mean", f"{metrics['episode_size_mean']:.4g}", theory),
-        Number("Largest stampede", _loads(metrics["largest_stampede"])),
-        Number("Latency, 99th percentile", f"{metrics['latency_p99']:.2f} s"),
-        Number("Hit ratio", f"{100 * metrics['hit_ratio']:.1f} %"),
+        Number("Loads per expiry, mean", metrics["episode_size_mean"], expected=expected, error=error),
+        Number("Largest stampede", metrics["largest_stampede"], "loads"),
+        Number("Latency, 99th percentile", metrics["latency_p99"], "s"),
+        Number("Hit ratio", metrics["hit_ratio"], "%"),
     ]
 
 
@@ -171,15 +161,6 @@ def _note(result: Result) -> str:
     )
 
 
-def explore(run: Callable[[Scenario], Result] = simulate) -> Explorer[HotKey]:
+def explore(run: Run[HotKey, Results] = simulated) -> Explorer[HotKey, Results]:
     """The explorer of one hot key; `run` simulates."""
-    start = HotKey()
-    controls = {
-        "rate": Slider(label="Request rate λ", unit="requests/s", min=5, max=200, step=5, value=start.rate),
-        "load_time": Slider(label="Load time D", unit="s", min=0.05, max=2, step=0.05, value=start.load_time),
-        "single_flight": Switch(label="Single flight", value=start.single_flight),
-        "seed": Slider(label="Seed of chance", min=1, max=20, step=1, value=start.seed),
-    }
-    with plain_style():
-        picture = _Picture()
-    return Explorer(HotKey, controls, picture, run)
+    return Explorer(HotKey, _Picture, run)

@@ -1,0 +1,1 @@
+"""One explorer a module: where its controls may stand, its picture, and `explore`, which makes it."""
