@@ -130,6 +130,7 @@ class Explorer(Generic[S, O]):
         self._kept: cachetools.LRUCache[tuple[S, int], _Shown] = cachetools.LRUCache(_KEPT)
         self._initial = {name: control.value for name, control in self.controls.items()}
         self._resetting = False
+        self._wanted = self.settings
         self._fuller: asyncio.Task[None] | None = None
 
         self.rest()
@@ -166,7 +167,7 @@ class Explorer(Generic[S, O]):
             return
         if self._fuller is not None:
             self._fuller.cancel()
-        settings = self.settings
+        self._wanted = settings = self.settings
         known = (settings, self.resting) in self._kept
         self.finding.busy = not known
         try:
@@ -191,12 +192,12 @@ class Explorer(Generic[S, O]):
 
     async def _rest(self, settings: S) -> None:
         """The longer run, unless the controls move before it is there."""
-        superseded, done = False, 0.0
+        done = 0.0
 
-        def report(share: float) -> None:
+        def report(share: float) -> None:  # in the thread of the run
             nonlocal done
             done = share
-            if superseded:
+            if self._wanted is not settings:
                 raise _Superseded
 
         try:
@@ -213,7 +214,6 @@ class Explorer(Generic[S, O]):
         except Exception as error:
             self._failed(error)
         finally:
-            superseded = True
             self.progress.show(None)
 
     def _put_back(self, change: object) -> None:

@@ -15,6 +15,6 @@ def rows(html: str) -> dict[str, tuple[str, str]]:
     return {unescape(name): (simulated, theory) for name, simulated, theory in found}
 
 
-def simulated(explorer: Explorer[Any], name: str) -> float:
+def simulated(explorer: Explorer[Any, Any], name: str) -> float:
     """A number as it is shown, without its unit; a percentage as such."""
-    return float(rows(explorer.numbers.html)[name][0].rstrip("% loads"))
+    return float(rows(explorer.numbers.html)[name][0].rstrip(" %").replace(",", ""))

@@ -1,50 +1,66 @@
-"""What every explorer does, shown with the first of them."""
+"""What the machinery of explorers does, shown with the first of them."""
 
 from __future__ import annotations
 
+import asyncio
+import tomllib
 from typing import Any
 
 import pytest
 
 import cachesim as cs
-from cachesim.lab.explorer import Explorer
-from cachesim.lab.hot_key import explore
+from cachesim.lab.explorer import Explorer, link, simulated
+from cachesim.lab.explorers.hot_key import HotKey, explore
 from cachesim.lab.panel import Number, problem, table
 
 
 class Runs:
-    """`simulate`, which counts, and fails for some seeds."""
+    """`simulated`, which remembers what it was asked, and fails for some seeds."""
 
-    def __init__(self, *failing: int) -> None:
-        self.count, self.failing = 0, failing
+    def __init__(self, *failing: int, fails_at: int = 0) -> None:
+        self.asked: list[tuple[HotKey, int]] = []
+        self.failing, self.fails_at = failing, fails_at
+        self.finished = 0
 
-    def __call__(self, scenario: cs.Scenario) -> cs.Result:
-        self.count += 1
-        if scenario.seed in self.failing:
+    def __call__(self, settings, requests, report):
+        self.asked.append((settings, requests))
+        if settings.seed in self.failing and requests >= self.fails_at:
             raise ZeroDivisionError("no luck with <this> seed")
-        return cs.simulate(scenario)
+        outcome = simulated(settings, requests, report)
+        self.finished += 1
+        return outcome
 
 
-def state(explorer: Explorer[Any]) -> tuple[object, ...]:
+def state(explorer: Explorer[Any, Any]) -> tuple[object, ...]:
     """All that a reader sees but the controls."""
     parts = (explorer.picture.png, explorer.picture.alt, explorer.finding.html, explorer.numbers.html)
     return (*parts, explorer.listing.text)
 
 
-def test_shows_a_result_at_once():
-    assert all(state(explore()))
+def test_shows_a_long_run_at_once():
+    runs = Runs()
+    explorer = explore(runs)
+    assert all(state(explorer))
+    assert runs.asked == [(HotKey(), explorer.resting)]
+
+
+def test_a_move_makes_a_short_run():
+    runs = Runs()
+    explorer = explore(runs)
+    explorer.controls["rate"].value = 50
+    assert runs.asked[1:] == [(HotKey(rate=50), explorer.moving)]
+    explorer.rest()
+    assert runs.asked[2:] == [(HotKey(rate=50), explorer.resting)]
 
 
 def test_a_result_is_kept():
     runs = Runs()
     explorer = explore(runs)
     before = state(explorer)
-    explorer.controls["seed"].value = 2
-    explorer.controls["seed"].value = 1
-    explorer.controls["seed"].value = 2
-    explorer.controls["seed"].value = 1
+    for seed in (2, 1, 2, 1):
+        explorer.controls["seed"].value = seed
     assert state(explorer) == before
-    assert runs.count == 2
+    assert [settings.seed for settings, _ in runs.asked] == [1, 2]
 
 
 def test_reset_puts_all_controls_back_and_simulates_nothing():
@@ -54,11 +70,11 @@ def test_reset_puts_all_controls_back_and_simulates_nothing():
     for name, value in {"rate": 5, "load_time": 0.05, "single_flight": True, "seed": 2}.items():
         explorer.controls[name].value = value
     assert state(explorer) != before
-    ran = runs.count
+    ran = len(runs.asked)
     explorer.reset.value += 1
     assert {name: control.value for name, control in explorer.controls.items()} == initial
     assert state(explorer) == before
-    assert runs.count == ran
+    assert len(runs.asked) == ran
 
 
 def test_an_exception_is_shown_and_goes_away():
@@ -68,6 +84,7 @@ def test_an_exception_is_shown_and_goes_away():
     assert "ZeroDivisionError: no luck with &lt;this&gt; seed" in explorer.problem.html
     assert "test_explorer.py" in explorer.problem.html  # the traceback
     assert state(explorer) == before
+    assert not explorer.finding.busy
     explorer.controls["seed"].value = 12
     assert explorer.problem.html == ""
     assert state(explorer) != before
@@ -89,14 +106,115 @@ def test_an_exception_at_first_is_raised():
 
 
 def test_an_interrupt_is_not_shown_but_passed_on():
-    def interrupted(scenario):
-        if scenario.seed == 2:
+    def interrupted(settings, requests, report):
+        if settings.seed == 2:
             raise KeyboardInterrupt
-        return cs.simulate(scenario)
+        return simulated(settings, requests, report)
 
     explorer = explore(interrupted)
     with pytest.raises(KeyboardInterrupt):
         explorer.controls["seed"].value = 2
+
+
+class TestAtRest:
+    """In a kernel, a longer run follows the last move by itself."""
+
+    def test_the_longer_run_follows(self):
+        async def moved():
+            runs = Runs()
+            explorer = explore(runs)
+            explorer.controls["rate"].value = 50
+            short = state(explorer)
+            assert explorer.finding.busy
+            await until(lambda: not explorer.finding.busy)
+            assert state(explorer) != short
+            assert runs.asked[1:] == [(HotKey(rate=50), explorer.moving), (HotKey(rate=50), explorer.resting)]
+            fresh = explore()
+            fresh.controls["rate"].value = 50
+            fresh.rest()
+            assert state(explorer) == state(fresh)
+            assert explorer.problem.html == ""
+
+        asyncio.run(moved())
+
+    def test_only_the_last_position_is_run_at_length(self):
+        async def dragged():
+            runs = Runs()
+            explorer = explore(runs)
+            for rate in range(5, 100, 5):
+                explorer.controls["rate"].value = rate
+                await asyncio.sleep(0)
+            await until(lambda: not explorer.finding.busy)
+            assert [settings.rate for settings, requests in runs.asked if requests == explorer.resting] == [100, 95]
+            assert cs.Scenario(**tomllib.loads(explorer.listing.text)).arrivals == cs.arrivals.Poisson(rate=95)
+
+        asyncio.run(dragged())
+
+    def test_a_run_is_given_up_when_the_controls_move_on(self):
+        async def moved_on():
+            runs = Runs()
+            explorer = explore(runs)
+            explorer.controls["rate"].value = 150
+            await until(lambda: len(runs.asked) == 3)  # the longer run has begun
+            explorer.controls["rate"].value = 50
+            await until(lambda: not explorer.finding.busy)
+            assert len(runs.asked) == 5
+            assert runs.finished == 4  # all but the one given up
+            assert explorer.problem.html == ""
+
+        asyncio.run(moved_on())
+
+    def test_what_is_known_is_shown_at_length_at_once(self):
+        async def back():
+            runs = Runs()
+            explorer = explore(runs)
+            before = state(explorer)
+            explorer.controls["rate"].value = 50
+            explorer.controls["rate"].value = 100
+            assert state(explorer) == before
+            assert not explorer.finding.busy
+
+        asyncio.run(back())
+
+    def test_its_exception_is_shown(self):
+        async def failing():
+            explorer = explore(Runs(2, fails_at=10_000))
+            explorer.controls["seed"].value = 2
+            assert explorer.problem.html == ""
+            await until(lambda: not explorer.finding.busy)
+            assert "ZeroDivisionError" in explorer.problem.html
+
+        asyncio.run(failing())
+
+    def test_shows_how_far_it_is_when_it_takes_long(self):
+        async def slow():
+            def run(settings, requests, report):
+                outcome = simulated(settings, 100, lambda share: None)
+                if settings.seed == 2 and requests > 1000:
+                    for step in range(10):
+                        report(step / 10)
+                        import time
+
+                        time.sleep(0.1)
+                return outcome
+
+            explorer = explore(run)
+            shares: list[float | None] = []
+            explorer.progress.observe(lambda change: shares.append(change.new), "share")
+            explorer.controls["seed"].value = 2
+            await until(lambda: not explorer.finding.busy)
+            shown = [share for share in shares if share is not None]
+            assert shown == sorted(shown)
+            assert len(shown) > 1
+            assert explorer.progress.share is None
+
+        asyncio.run(slow())
+
+
+async def until(true: Any) -> None:
+    async with asyncio.timeout(30):
+        while not true():
+            await asyncio.sleep(0.01)
 
 
 def test_two_explorers_do_not_share_anything():
@@ -104,6 +222,17 @@ def test_two_explorers_do_not_share_anything():
     before = state(other)
     one.controls["rate"].value = 5
     assert state(other) == before
+
+
+def test_linked_explorers_move_together():
+    one, other = explore(), explore()
+    link(one, other)
+    one.controls["rate"].value = 50
+    other.controls["seed"].value = 3
+    assert one.settings == other.settings == HotKey(rate=50, seed=3)
+    assert state(one) == state(other)
+    other.reset.value += 1
+    assert one.settings == other.settings == HotKey()
 
 
 def test_is_displayed_as_a_widget_with_all_its_parts():
@@ -120,6 +249,32 @@ def test_is_displayed_as_a_widget_with_all_its_parts():
     ]
 
 
+def test_a_page_without_a_kernel_shows_what_it_found():
+    explorer = explore()
+    html = explorer._repr_mimebundle_()["text/html"]
+    assert explorer.finding.html in html
+    assert explorer.numbers.html in html
+    assert f'alt="{explorer.picture.alt}"' in html
+    assert html == explorer._repr_html_()  # the same bytes each time
+
+
 def test_text_from_outside_is_text():
-    assert "<b>" not in table([Number("<b>", "<b>", "<b>")], "<b>")
+    assert "<b>" not in table([Number("<b>", 1, "<b>", expected=1)], "<b>")
     assert "<b>" not in problem(ValueError("<b>"))
+
+
+@pytest.mark.parametrize(
+    ("number", "agrees"),
+    [
+        (Number("loads", 51), True),
+        (Number("loads", 51, expected=51), True),
+        (Number("loads", 52, expected=51), False),
+        (Number("loads", 54.9, expected=51, error=1), True),
+        (Number("loads", 55.1, expected=51, error=1), False),
+        (Number("loads", 52, expected=51, approximation=0.03), True),
+        (Number("loads", 53, expected=51, approximation=0.03), False),
+        (Number("loads", float("nan"), expected=51, error=1), False),
+    ],
+)
+def test_a_number_agrees_within_four_standard_errors(number, agrees):
+    assert number.agrees is agrees

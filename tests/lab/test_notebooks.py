@@ -5,6 +5,7 @@ An exception in a widget's callback lets its cell succeed: it ends up in the sta
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -97,10 +98,61 @@ def test_says_on_top_how_to_run_it(path):
 
 @every_notebook
 def test_imports_in_one_cell_of_at_most_six_lines(path):
-    cells = [cell.source for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
-    importing = [source for source in cells if "import " in source]
+    cells = [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
+    importing = [cell for cell in cells if "import " in cell.source]
     assert importing == cells[:1]
-    assert len(importing[0].splitlines()) <= 6
+    assert importing[0].metadata.tags == ["imports"]
+    assert sum(bool(line.strip()) for line in importing[0].source.splitlines()) <= 6
+
+
+RHYTHM = (
+    *("question", "imports", "guess", "toy", "printed", "explorer", "pattern", "live", "theory"),
+    *("exercises", "monitor", "takeaway", "sources"),
+)
+
+
+@every_notebook
+def test_has_the_rhythm_of_all(path):
+    ids = [cell.id for cell in nbformat.read(path, as_version=4).cells]
+    assert [id for id in ids if id in RHYTHM] == list(RHYTHM)
+
+
+@every_notebook
+def test_is_as_long_as_a_reader_bears(path):
+    cells = nbformat.read(path, as_version=4).cells
+    prose = [len(cell.source.split()) for cell in cells if cell.cell_type == "markdown"]
+    assert 500 <= sum(prose) <= 2500
+    assert max(prose) <= 160
+    assert all(len(cell.source.splitlines()) <= 20 for cell in cells if cell.cell_type == "code")
+
+
+@every_notebook
+def test_links_lead_somewhere(path):
+    for cell in nbformat.read(path, as_version=4).cells:
+        for target in re.findall(r"\]\(([^)#]+)", cell.source if cell.cell_type == "markdown" else ""):
+            assert target.startswith("https://") or (path.parent / target).exists(), target
+
+
+@every_notebook
+def test_every_picture_has_a_text(path):
+    for cell in executed(path).cells:
+        for output in cell.get("outputs", ()):
+            assert "image/png" not in output.get("data", ()), f"{cell.id}: shown without a text alternative"
+            html = output.get("data", {}).get("text/html", "")
+            for image in re.findall(r"<img [^>]*>", html):
+                assert re.search(r'alt="[^"]{20,}"', image), cell.id
+
+
+@every_notebook
+def test_untouched_exercises_ask_to_be_filled_in(path):
+    asked = [
+        output["data"]["text/html"]
+        for cell in executed(path).cells
+        for output in cell.get("outputs", ())
+        if ".check(answer)" in cell.source and "text/html" in output.get("data", ())
+    ]
+    assert len(asked) == 3
+    assert all("Your turn." in html for html in asked)
 
 
 def test_the_first_one_tells_theory_beside_simulation():
@@ -112,13 +164,13 @@ def test_the_first_one_tells_theory_beside_simulation():
 def test_errors_are_found_where_they_hide(tmp_path):
     broken = """
 import ipywidgets
-import cachesim as cs
-from cachesim.lab import hot_key
+from cachesim.lab.explorer import simulated
+from cachesim.lab.explorers import hot_key
 
-def broken(scenario):
-    if scenario.seed == 2:
+def broken(settings, requests, report):
+    if settings.seed == 2:
         1 / 0
-    return cs.simulate(scenario)
+    return simulated(settings, requests, report)
 
 explorer = hot_key.explore(broken)
 explorer.controls["seed"].value = 2

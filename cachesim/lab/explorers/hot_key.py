@@ -147,7 +147,7 @@ def _numbers(settings: HotKey, result: Result) -> list[Number]:
     expected = 1.0 if settings.single_flight else settings.unprotected
     return [
         Number("Loads per expiry, mean", metrics["episode_size_mean"], expected=expected, error=error),
-        Number("Largest stampede", metrics["largest_stampede"], "loads"),
+        Number("Largest stampede (loads)", metrics["largest_stampede"]),
         Number("Latency, 99th percentile", metrics["latency_p99"], "s"),
         Number("Hit ratio", metrics["hit_ratio"], "%"),
     ]
