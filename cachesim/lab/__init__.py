@@ -12,8 +12,9 @@ except ModuleNotFoundError as missing:
     raise ModuleNotFoundError(f"{missing}; the notebooks need it: pip install 'cachesim[lab]'") from missing
 
 from cachesim.lab.agreement import beside_theory
+from cachesim.lab.animation import Animation
 from cachesim.lab.explorer import link
 from cachesim.lab.picture import Illustration
 from cachesim.lab.source import source
 
-__all__ = ["Illustration", "beside_theory", "link", "source"]
+__all__ = ["Animation", "Illustration", "beside_theory", "link", "source"]

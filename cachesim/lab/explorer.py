@@ -3,20 +3,24 @@
 While a control moves, a short run is made at each step, in the time that drawing takes anyway; when the controls rest,
 a longer one follows in a thread of its own, and is given up as soon as they move again. Whatever goes wrong in either
 is put on the page: an exception in a plain widget callback is seen by nobody.
+
+JupyterLab may have each control call back in a thread of its own, and while cells run. So the position that counts is
+the latest, `_wanted`; what shows a run holds the explorer's lock, and what draws, that of `plain_style`.
 """
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
-from time import monotonic
+from threading import RLock, Thread
+from time import monotonic, sleep
 from typing import Any, ClassVar, Generic, NamedTuple, Protocol, TypeVar
 
 import cachetools
 import ipywidgets
 import traitlets
+from IPython import get_ipython
 from matplotlib.figure import Figure
 
 from cachesim.lab.controls import Button, controls_of, settings_at
@@ -34,6 +38,8 @@ _REST = 0.3
 """Seconds without a move after which the controls are at rest."""
 _PATIENCE = 0.5
 """Seconds after which a run shows how far it is."""
+_STEP = 0.1
+"""Seconds between two steps of that."""
 
 Report = Callable[[float], None]
 """Is told the share of a run that is done, 0 to 1; raises when the run is no longer wanted."""
@@ -131,7 +137,8 @@ class Explorer(Generic[S, O]):
         self._initial = {name: control.value for name, control in self.controls.items()}
         self._resetting = False
         self._wanted = self.settings
-        self._fuller: asyncio.Task[None] | None = None
+        self._lock = RLock()
+        self._in_kernel = get_ipython() is not None
 
         self.rest()
         for control in self.controls.values():
@@ -144,7 +151,7 @@ class Explorer(Generic[S, O]):
         return settings_at(self._type, self.controls)  # type: ignore[no-any-return]
 
     def rest(self) -> None:
-        """Make the longer run at once, as happens by itself a moment after the last move where an event loop runs."""
+        """Make the longer run at once, as in a kernel happens by itself a moment after the last move."""
         self._show(self.settings, self.resting)
 
     def _show(self, settings: S, requests: int) -> None:
@@ -165,55 +172,55 @@ class Explorer(Generic[S, O]):
     def _moved(self, change: object) -> None:
         if self._resetting:
             return
-        if self._fuller is not None:
-            self._fuller.cancel()
         self._wanted = settings = self.settings
-        known = (settings, self.resting) in self._kept
-        self.finding.busy = not known
-        try:
-            self._show(settings, self.resting if known else self.moving)
-        except Exception as error:
-            self._failed(error)
-        else:
+        with self._lock:
+            if self._wanted is not settings:  # moved on while another move was shown
+                return
+            known = (settings, self.resting) in self._kept
+            follows = self._in_kernel and not known
+            self.finding.busy = follows
+            try:
+                self._show(settings, self.resting if known else self.moving)
+            except Exception as error:
+                self._failed(error)
+                return
             self.problem.html = ""
-            if not known:
-                self._rest_later(settings)
+        if follows:
+            Thread(target=self._rest, args=[settings], daemon=True).start()
 
     def _failed(self, error: Exception) -> None:
         self.problem.html = problem(error)
         self.finding.busy = False
 
-    def _rest_later(self, settings: S) -> None:
-        try:
-            loop = asyncio.get_running_loop()
-        except RuntimeError:  # no kernel: nobody waits
-            return
-        self._fuller = loop.create_task(self._rest(settings))
-
-    async def _rest(self, settings: S) -> None:
+    def _rest(self, settings: S) -> None:
         """The longer run, unless the controls move before it is there."""
-        done = 0.0
+        sleep(_REST)
+        began = shown = monotonic()
 
-        def report(share: float) -> None:  # in the thread of the run
-            nonlocal done
-            done = share
+        def report(share: float) -> None:
+            nonlocal shown
             if self._wanted is not settings:
                 raise _Superseded
+            now = monotonic()
+            if now > began + _PATIENCE and now > shown + _STEP:
+                self.progress.show(share)
+                shown = now
 
         try:
-            await asyncio.sleep(_REST)
-            began = monotonic()
-            run = asyncio.ensure_future(asyncio.to_thread(self._run, settings, self.resting, report))
-            run.add_done_callback(_taken)
-            while not run.done():
-                await asyncio.wait([run], timeout=_PATIENCE / 5)
-                self.progress.show(done if monotonic() - began > _PATIENCE else None)
-            self._draw(settings, self.resting, run.result())
-            self._show(settings, self.resting)
-            self.finding.busy = False
+            report(0)
+            outcome = self._run(settings, self.resting, report)
+            with self._lock:
+                report(1)
+                self._draw(settings, self.resting, outcome)
+                self._show(settings, self.resting)
+                self.finding.busy = False
+        except _Superseded:
+            pass
         except Exception as error:
-            self._failed(error)
-        finally:
+            with self._lock:
+                if self._wanted is settings:
+                    self._failed(error)
+        if self._wanted is settings:
             self.progress.show(None)
 
     def _put_back(self, change: object) -> None:
@@ -235,12 +242,6 @@ class Explorer(Generic[S, O]):
         """What a page without a kernel shows: the explorer as it stands, and nothing to move."""
         image = static_image(self.sketch.figure, self.picture.alt)
         return f"<div>{image}<p><strong>{self.finding.html}</strong></p>{self.numbers.html}</div>"
-
-
-def _taken(run: asyncio.Future[Any]) -> None:
-    """Take the exception of a run, which is nobody's once the controls have moved on."""
-    if not run.cancelled():
-        run.exception()
 
 
 def _listing(scenarios: Mapping[str, Scenario]) -> str:

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
+from threading import RLock
 
 import anywidget
 import traitlets as t
@@ -25,6 +26,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 __all__ = ["Illustration", "Picture", "freeze", "kept_figure", "plain_style", "png", "static_image", "svg"]
 
 _HERE = Path(__file__).parent
+_DRAWING = RLock()
 _CSS_DPI = 96
 _SHARPNESS = 1.5
 """Pixels drawn for each pixel of the page: screens have one or two."""
@@ -54,8 +56,11 @@ class Picture(anywidget.AnyWidget):
 
 @contextmanager
 def plain_style() -> Iterator[None]:
-    """Draw as matplotlib does out of the box, whatever the notebook has set: what it draws on is white."""
-    with style.context("default"):
+    """Draw as matplotlib does out of the box, whatever the notebook has set: what it draws on is white.
+
+    Those settings are everybody's, so only one thread draws at a time.
+    """
+    with _DRAWING, style.context("default"):
         yield
 
 
@@ -86,7 +91,7 @@ def png(figure: Figure) -> bytes:
 def svg(figure: Figure) -> bytes:
     """The figure as an SVG file, the same bytes for the same picture."""
     buffer = io.BytesIO()
-    with rc_context({"svg.hashsalt": "cachesim"}):
+    with plain_style(), rc_context({"svg.hashsalt": "cachesim"}):
         figure.savefig(buffer, format="svg", metadata={"Date": None})
     return buffer.getvalue()
 

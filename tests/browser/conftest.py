@@ -18,13 +18,13 @@ from tests.browser.jupyter import CHROMIUM_ARGUMENTS, Notebook, Server, chromium
 HERE = Path(__file__).parent
 
 BROKEN = """
-import cachesim as cs
-from cachesim.lab import hot_key
+from cachesim.lab.explorer import simulated
+from cachesim.lab.explorers import hot_key
 
-def broken(scenario):
-    if scenario.seed == 2:
+def broken(settings, requests, report):
+    if settings.seed == 2:
         raise ZeroDivisionError("no luck with <this> seed")
-    return cs.simulate(scenario)
+    return simulated(settings, requests, report)
 
 hot_key.explore(broken)
 """
@@ -49,9 +49,7 @@ def server(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     """JupyterLab, which serves copies: it writes checkpoints beside its notebooks."""
     import nbformat
 
-    notebooks = tmp_path_factory.mktemp("notebooks")
-    for path in (HERE.parents[1] / "notebooks").glob("*.ipynb"):
-        shutil.copy(path, notebooks)
+    notebooks = Path(shutil.copytree(HERE.parents[1] / "notebooks", tmp_path_factory.mktemp("root") / "notebooks"))
     kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3"}}  # else JupyterLab asks for one
     broken = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(BROKEN)], metadata=kernel)
     nbformat.write(broken, notebooks / "broken.ipynb")

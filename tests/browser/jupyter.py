@@ -18,7 +18,7 @@ from typing import Any
 from urllib.error import URLError
 from urllib.request import urlopen
 
-from playwright.sync_api import ConsoleMessage, Locator, Page
+from playwright.sync_api import ConsoleMessage, Locator, Page, expect
 
 ROOT = hasattr(os, "geteuid") and os.geteuid() == 0
 
@@ -157,6 +157,11 @@ class Notebook:
         """Run every cell and wait until the last has finished."""
         self.tell("app => app.commands.execute('notebook:run-all-cells')")
 
+    def close(self) -> None:
+        """Stop the kernel and close the page."""
+        self.tell("app => app.shell.currentWidget.sessionContext.shutdown()")
+        self.page.close()
+
     def theme(self, name: str) -> None:
         self.tell(f"app => app.commands.execute('apputils:change-theme', {{theme: '{name}'}})")
 
@@ -167,11 +172,11 @@ class Notebook:
 
 
 class ExplorerPage:
-    """An explorer as a reader finds it: by roles and names."""
+    """An explorer as a reader finds it: by roles and names. `index`: which of a page that has several."""
 
-    def __init__(self, notebook: Notebook) -> None:
-        self.page = notebook.page
-        self.box = notebook.panel.locator(".jp-OutputArea-output").filter(has=self.page.get_by_role("slider"))
+    def __init__(self, page: Page, panel: Locator | Page, index: int = 0) -> None:
+        self.page = page
+        self.box = explorers(page, panel).nth(index)
         self.picture = self.box.get_by_role("img")
         self.finding = self.box.get_by_role("status")
         self.problem = self.box.get_by_role("alert")
@@ -200,3 +205,24 @@ class ExplorerPage:
                 }"""
             )
         )
+
+    def settle(self) -> None:
+        """Wait until the longer run, which follows the last move, is shown."""
+        expect(self.finding).to_have_attribute("aria-busy", "false")
+
+    def drag(self, slider: Locator, to: float) -> None:
+        """Move a slider with the mouse to a share of its width."""
+        slider.scroll_into_view_if_needed()
+        box = slider.bounding_box()
+        assert box
+        at, low, high = (float(slider.evaluate(f"input => input.{name}")) for name in ("value", "min", "max"))
+        thumb, height = 16, box["y"] + box["height"] / 2
+        self.page.mouse.move(box["x"] + thumb / 2 + (at - low) / (high - low) * (box["width"] - thumb), height)
+        self.page.mouse.down()
+        self.page.mouse.move(box["x"] + to * box["width"], height, steps=20)
+        self.page.mouse.up()
+
+
+def explorers(page: Page, panel: Locator | Page) -> Locator:
+    """Every explorer on a page: what has a button that resets it."""
+    return panel.locator(".widget-vbox").filter(has=page.get_by_role("button", name="Reset"))

@@ -14,7 +14,7 @@ SHOTS = Path(__file__).parent / "shots"
 def test_a_broken_callback_shows_its_error(open_notebook):
     notebook = open_notebook("broken.ipynb")
     notebook.run_all()
-    explorer = ExplorerPage(notebook)
+    explorer = ExplorerPage(notebook.page, notebook.panel)
     expect(explorer.problem).to_be_empty()
 
     seed = explorer.slider("Seed of chance")

@@ -28,7 +28,7 @@ def notebook(open_notebook):
 @pytest.fixture
 def explorer(notebook):
     """The explorer as it is at first; whatever a test does to it must not make the page complain."""
-    explorer = ExplorerPage(notebook)
+    explorer = ExplorerPage(notebook.page, notebook.panel)
     explorer.reset.click()
     expect(explorer.slider(RATE)).to_have_value("100")
     expect(explorer.finding).to_contain_text("1 + λD = 51.")
@@ -52,11 +52,11 @@ def check_numbers(explorer: ExplorerPage) -> None:
     assert expiries
     if single_flight:
         assert mean == 1
-        assert explorer.number("Largest stampede") == "one load"
+        assert explorer.number("Largest stampede (loads)") == "1"
     else:
         # The mean of n expiries strays from 1 + λD by sqrt(λD / n): four of those, and the rounding on the page.
         assert mean == pytest.approx(unprotected, abs=4 * sqrt(rate * load_time / int(expiries[1])) + 0.05)
-        assert float(explorer.number("Largest stampede").removesuffix(" loads")) >= mean
+        assert float(explorer.number("Largest stampede (loads)")) >= mean - 1
 
 
 def test_runs_without_errors(notebook):
@@ -65,9 +65,9 @@ def test_runs_without_errors(notebook):
     expect(notebook.panel.get_by_text("theory says 1 + 100 × 0.5 = 51,")).to_be_visible()
 
 
-def test_shows_one_picture_with_a_text(explorer, notebook):
-    expect(notebook.panel.locator(".jp-Cell").get_by_role("img")).to_have_count(1)
-    expect(explorer.picture).to_have_attribute("alt", re.compile("5 storms, the highest of .* requests at once"))
+def test_shows_one_picture_with_a_text(explorer):
+    expect(explorer.picture).to_have_count(1)
+    expect(explorer.picture).to_have_attribute("alt", re.compile("3 storms, the highest of .* requests at once"))
     check_numbers(explorer)
 
 
@@ -76,7 +76,7 @@ def test_shows_one_picture_with_a_text(explorer, notebook):
     [
         (RATE, "ArrowRight", "105"),
         (RATE, "ArrowDown", "95"),
-        (RATE, "End", "200"),
+        (RATE, "End", "150"),
         (RATE, "Home", "5"),
         (LOAD_TIME, "ArrowUp", "0.55"),
         (LOAD_TIME, "End", "2"),
@@ -98,17 +98,7 @@ def test_a_slider_follows_the_keyboard(explorer, name, key, value):
 def test_a_slider_follows_the_mouse(explorer, name):
     before = explorer.pixels()
     slider = explorer.slider(name)
-    slider.scroll_into_view_if_needed()
-    box = slider.bounding_box()
-    mouse, height = explorer.page.mouse, box["y"] + box["height"] / 2
-    share = (float(slider.input_value()) - float(slider.get_attribute("min"))) / (
-        float(slider.get_attribute("max")) - float(slider.get_attribute("min"))
-    )
-    thumb = 16
-    mouse.move(box["x"] + thumb / 2 + share * (box["width"] - thumb), height)
-    mouse.down()
-    mouse.move(box["x"] + 0.9 * box["width"], height, steps=20)
-    mouse.up()
+    explorer.drag(slider, to=0.9)
     assert float(slider.input_value()) > 0.8 * float(slider.get_attribute("max"))
     check_numbers(explorer)
     assert explorer.pixels() != before
@@ -128,6 +118,7 @@ def test_the_switch_ends_the_storm(explorer, how):
     before = explorer.pixels()
     switch = explorer.switch(SINGLE_FLIGHT)
     for on in (True, False):
+        explorer.settle()
         if how == "keyboard":
             switch.press("Space")
         else:
@@ -184,7 +175,7 @@ def test_the_scenario_opens_and_can_be_copied(explorer):
     explorer.box.get_by_role("button", name="Copy").press("Enter")
     copied = explorer.page.evaluate("getSelection().toString()")
     scenario = cs.Scenario(**tomllib.loads(copied))
-    assert scenario.arrivals == cs.arrivals.Poisson(rate=200)
+    assert scenario.arrivals == cs.arrivals.Poisson(rate=150)
     explorer.slider(RATE).press("Home")
     expect(text).to_contain_text("rate = 5.0")
     expect(text).to_be_visible()  # it stays open

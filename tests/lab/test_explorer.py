@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import tomllib
+from collections.abc import Callable, Iterable
+from threading import Thread
+from time import sleep
 from typing import Any
 
 import pytest
@@ -116,105 +118,111 @@ def test_an_interrupt_is_not_shown_but_passed_on():
         explorer.controls["seed"].value = 2
 
 
+def in_kernel(runs: Any = simulated) -> Explorer[Any, Any]:
+    explorer = explore(runs)
+    explorer._in_kernel = True
+    return explorer
+
+
+def until(true: Callable[[], bool]) -> None:
+    for _ in range(3000):
+        if true():
+            return
+        sleep(0.01)
+    pytest.fail("it did not happen within 30 s")
+
+
 class TestAtRest:
     """In a kernel, a longer run follows the last move by itself."""
 
     def test_the_longer_run_follows(self):
-        async def moved():
-            runs = Runs()
-            explorer = explore(runs)
-            explorer.controls["rate"].value = 50
-            short = state(explorer)
-            assert explorer.finding.busy
-            await until(lambda: not explorer.finding.busy)
-            assert state(explorer) != short
-            assert runs.asked[1:] == [(HotKey(rate=50), explorer.moving), (HotKey(rate=50), explorer.resting)]
-            fresh = explore()
-            fresh.controls["rate"].value = 50
-            fresh.rest()
-            assert state(explorer) == state(fresh)
-            assert explorer.problem.html == ""
-
-        asyncio.run(moved())
+        runs = Runs()
+        explorer = in_kernel(runs)
+        explorer.controls["rate"].value = 50
+        short = state(explorer)
+        assert explorer.finding.busy
+        until(lambda: not explorer.finding.busy)
+        assert state(explorer) != short
+        assert runs.asked[1:] == [(HotKey(rate=50), explorer.moving), (HotKey(rate=50), explorer.resting)]
+        fresh = explore()
+        fresh.controls["rate"].value = 50
+        fresh.rest()
+        assert state(explorer) == state(fresh)
+        assert explorer.problem.html == ""
 
     def test_only_the_last_position_is_run_at_length(self):
-        async def dragged():
-            runs = Runs()
-            explorer = explore(runs)
-            for rate in range(5, 100, 5):
-                explorer.controls["rate"].value = rate
-                await asyncio.sleep(0)
-            await until(lambda: not explorer.finding.busy)
-            assert [settings.rate for settings, requests in runs.asked if requests == explorer.resting] == [100, 95]
-            assert cs.Scenario(**tomllib.loads(explorer.listing.text)).arrivals == cs.arrivals.Poisson(rate=95)
-
-        asyncio.run(dragged())
+        runs = Runs()
+        explorer = in_kernel(runs)
+        for rate in range(5, 100, 5):
+            explorer.controls["rate"].value = rate
+        until(lambda: not explorer.finding.busy)
+        assert [settings.rate for settings, requests in runs.asked if requests == explorer.resting] == [100, 95]
+        assert cs.Scenario(**tomllib.loads(explorer.listing.text)).arrivals == cs.arrivals.Poisson(rate=95)
 
     def test_a_run_is_given_up_when_the_controls_move_on(self):
-        async def moved_on():
-            runs = Runs()
-            explorer = explore(runs)
-            explorer.controls["rate"].value = 150
-            await until(lambda: len(runs.asked) == 3)  # the longer run has begun
-            explorer.controls["rate"].value = 50
-            await until(lambda: not explorer.finding.busy)
-            assert len(runs.asked) == 5
-            assert runs.finished == 4  # all but the one given up
-            assert explorer.problem.html == ""
-
-        asyncio.run(moved_on())
+        runs = Runs()
+        explorer = in_kernel(runs)
+        explorer.controls["rate"].value = 150
+        until(lambda: len(runs.asked) == 3)  # the longer run has begun
+        explorer.controls["rate"].value = 50
+        until(lambda: not explorer.finding.busy)
+        assert len(runs.asked) == 5
+        assert runs.finished == 4  # all but the one given up
+        assert explorer.problem.html == ""
 
     def test_what_is_known_is_shown_at_length_at_once(self):
-        async def back():
-            runs = Runs()
-            explorer = explore(runs)
-            before = state(explorer)
-            explorer.controls["rate"].value = 50
-            explorer.controls["rate"].value = 100
-            assert state(explorer) == before
-            assert not explorer.finding.busy
-
-        asyncio.run(back())
+        explorer = in_kernel()
+        before = state(explorer)
+        explorer.controls["rate"].value = 50
+        explorer.controls["rate"].value = 100
+        assert state(explorer) == before
+        assert not explorer.finding.busy
 
     def test_its_exception_is_shown(self):
-        async def failing():
-            explorer = explore(Runs(2, fails_at=10_000))
-            explorer.controls["seed"].value = 2
-            assert explorer.problem.html == ""
-            await until(lambda: not explorer.finding.busy)
-            assert "ZeroDivisionError" in explorer.problem.html
-
-        asyncio.run(failing())
+        explorer = in_kernel(Runs(2, fails_at=10_000))
+        explorer.controls["seed"].value = 2
+        assert explorer.problem.html == ""
+        until(lambda: not explorer.finding.busy)
+        assert "ZeroDivisionError" in explorer.problem.html
 
     def test_shows_how_far_it_is_when_it_takes_long(self):
-        async def slow():
-            def run(settings, requests, report):
-                outcome = simulated(settings, 100, lambda share: None)
-                if settings.seed == 2 and requests > 1000:
-                    for step in range(10):
-                        report(step / 10)
-                        import time
+        def slow(settings, requests, report):
+            outcome = simulated(settings, 100, lambda share: None)
+            for step in range(10 if settings.seed == 2 and requests > 1000 else 0):
+                report(step / 10)
+                sleep(0.15)
+            return outcome
 
-                        time.sleep(0.1)
-                return outcome
+        explorer = in_kernel(slow)
+        shares: list[float | None] = []
+        explorer.progress.observe(lambda change: shares.append(change.new), "share")
+        explorer.controls["seed"].value = 2
+        until(lambda: not explorer.finding.busy and explorer.progress.share is None)
+        shown = [share for share in shares if share is not None]
+        assert shown == sorted(shown)
+        assert len(shown) > 1
 
-            explorer = explore(run)
-            shares: list[float | None] = []
-            explorer.progress.observe(lambda change: shares.append(change.new), "share")
-            explorer.controls["seed"].value = 2
-            await until(lambda: not explorer.finding.busy)
-            shown = [share for share in shares if share is not None]
-            assert shown == sorted(shown)
-            assert len(shown) > 1
-            assert explorer.progress.share is None
+    def test_controls_that_call_back_in_threads_of_their_own_leave_the_latest_position(self):
+        explorer = in_kernel()
 
-        asyncio.run(slow())
+        def move(name: str, values: Iterable[float]) -> None:
+            for value in values:
+                explorer.controls[name].value = value
 
-
-async def until(true: Any) -> None:
-    async with asyncio.timeout(30):
-        while not true():
-            await asyncio.sleep(0.01)
+        ways = [("rate", range(5, 55, 5)), ("seed", range(2, 12)), ("load_time", [step / 20 for step in range(1, 11)])]
+        threads = [Thread(target=move, args=way) for way in ways]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        until(lambda: not explorer.finding.busy)
+        assert explorer.settings == HotKey(rate=50, load_time=0.5, seed=11)
+        fresh = explore()
+        for name, values in ways:
+            fresh.controls[name].value = values[-1]
+        fresh.rest()
+        assert state(explorer) == state(fresh)
+        assert explorer.problem.html == ""
 
 
 def test_two_explorers_do_not_share_anything():
