@@ -1,4 +1,4 @@
-"""Run benchmarks and print their figures: `python -m benchmarks [throughput] [long-run] [curves]`; without a name, all.
+"""Run benchmarks and print their figures: `python -m benchmarks [NAME]...`; without a name, all.
 
 Each runs in a process of its own, so that none finds memory that another has used.
 """
@@ -12,6 +12,7 @@ BENCHMARKS = {
     "throughput": "benchmarks.throughput",
     "long-run": "benchmarks.long_run",
     "curves": "benchmarks.curves",
+    "explorers": "benchmarks.explorers",
 }
 
 

@@ -76,10 +76,10 @@ def test_shows_one_picture_with_a_text(explorer):
     [
         (RATE, "ArrowRight", "105"),
         (RATE, "ArrowDown", "95"),
-        (RATE, "End", "150"),
+        (RATE, "End", "120"),
         (RATE, "Home", "5"),
         (LOAD_TIME, "ArrowUp", "0.55"),
-        (LOAD_TIME, "End", "2"),
+        (LOAD_TIME, "End", "1.5"),
         (LOAD_TIME, "Home", "0.05"),
     ],
 )
@@ -175,7 +175,7 @@ def test_the_scenario_opens_and_can_be_copied(explorer):
     explorer.box.get_by_role("button", name="Copy").press("Enter")
     copied = explorer.page.evaluate("getSelection().toString()")
     scenario = cs.Scenario(**tomllib.loads(copied))
-    assert scenario.arrivals == cs.arrivals.Poisson(rate=150)
+    assert scenario.arrivals == cs.arrivals.Poisson(rate=120)
     explorer.slider(RATE).press("Home")
     expect(text).to_contain_text("rate = 5.0")
     expect(text).to_be_visible()  # it stays open

@@ -162,7 +162,7 @@ class TestAtRest:
     def test_a_run_is_given_up_when_the_controls_move_on(self):
         runs = Runs()
         explorer = in_kernel(runs)
-        explorer.controls["rate"].value = 150
+        explorer.controls["rate"].value = 120
         until(lambda: len(runs.asked) == 3)  # the longer run has begun
         explorer.controls["rate"].value = 50
         until(lambda: not explorer.finding.busy)

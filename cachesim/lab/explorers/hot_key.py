@@ -41,8 +41,8 @@ Results = dict[str, Result]
 class HotKey:
     """Where the controls stand: λ in requests/s, D in seconds."""
 
-    rate: float = slider("Request rate λ", "requests/s", 5, 150, 5, start=100.0)
-    load_time: float = slider("Load time D", "s", 0.05, 2, 0.05, start=0.5)
+    rate: float = slider("Request rate λ", "requests/s", 5, 120, 5, start=100.0)
+    load_time: float = slider("Load time D", "s", 0.05, 1.5, 0.05, start=0.5)
     single_flight: bool = switch("Single flight")
     seed: int = seed()
 
