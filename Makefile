@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .NOTPARALLEL:
-.PHONY: help lab demo test test-all lint pythons bench clean
+.PHONY: help lab dashboard docs demo test test-all lint pythons bench clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' Makefile
@@ -12,6 +12,12 @@ help: ## list these targets
 lab: .venv/.lab ## open the workbook in JupyterLab (ARGS=--no-browser: print its address only)
 	@root=; test "$$(id -u)" -ne 0 || root=--allow-root; \
 	exec $(BIN)/jupyter lab --ServerApp.root_dir=notebooks --ServerApp.ip=127.0.0.1 $$root $(ARGS)
+
+dashboard: .venv/.lab ## the explorers alone, without code, in a browser (ARGS=--no-browser: print their address only)
+	@exec $(BIN)/python -m docs.dashboard $(ARGS)
+
+docs: .venv/.lab ## run the workbook and render it into build/workbook; refresh the pictures beside its explorers
+	@$(BIN)/python -m docs.workbook
 
 demo: .venv/.core ## one hot key expires: a table, and a picture in storm.png
 	@$(BIN)/cachesim run hot-key --plot storm.png

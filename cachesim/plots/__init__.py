@@ -5,9 +5,58 @@ left open behind it; `axes.figure.savefig` writes it to a file. Fonts and sizes 
 """
 
 from cachesim.plots.agreements import agreement
+from cachesim.plots.along_lifetimes import AlongLifetime
+from cachesim.plots.answers import answers
 from cachesim.plots.colours import BLUE, VERMILION
 from cachesim.plots.comparisons import comparison
+from cachesim.plots.early_recomputes import RecomputeInstants, recompute_instants, recomputes
+from cachesim.plots.herds import Herd, Herds, herds
+from cachesim.plots.node_copies import NodeCopies, node_copies
+from cachesim.plots.page_waits import PageWaits, Wait
+from cachesim.plots.shares import Shares
 from cachesim.plots.size_curves import hit_rate_curves
+from cachesim.plots.stale_lives import StaleLife, stale_life
+from cachesim.plots.stale_reads import staleness
 from cachesim.plots.storms import Storm, in_flight, storm
+from cachesim.plots.timelines import timelines
+from cachesim.plots.tradeoffs import tradeoff
+from cachesim.plots.visits import Visits
+from cachesim.plots.waits import Waits
+from cachesim.plots.waterfalls import waterfall
+from cachesim.plots.write_orders import Behind, WriteOrder, Writes, write_order
 
-__all__ = ["BLUE", "VERMILION", "Storm", "agreement", "comparison", "hit_rate_curves", "in_flight", "storm"]
+__all__ = [
+    "BLUE",
+    "VERMILION",
+    "AlongLifetime",
+    "Behind",
+    "Herd",
+    "Herds",
+    "NodeCopies",
+    "PageWaits",
+    "RecomputeInstants",
+    "Shares",
+    "StaleLife",
+    "Storm",
+    "Visits",
+    "Wait",
+    "Waits",
+    "WriteOrder",
+    "Writes",
+    "agreement",
+    "answers",
+    "comparison",
+    "herds",
+    "hit_rate_curves",
+    "in_flight",
+    "node_copies",
+    "recompute_instants",
+    "recomputes",
+    "stale_life",
+    "staleness",
+    "storm",
+    "timelines",
+    "tradeoff",
+    "waterfall",
+    "write_order",
+]

@@ -11,9 +11,17 @@ queries/s that it ends: connections over mean service time.
 
 from __future__ import annotations
 
-from math import expm1
+from math import exp, expm1, sqrt
 
-__all__ = ["flight_time", "healing_request_rate", "look_aside_query_rate", "refill_time", "stuck_query_rate"]
+__all__ = [
+    "flight_time",
+    "healing_request_rate",
+    "look_aside_query_rate",
+    "outage_backlog",
+    "refill_time",
+    "storm_probability",
+    "stuck_query_rate",
+]
 
 
 def stuck_query_rate(rate: float, retries: int) -> float:
@@ -38,6 +46,41 @@ def healing_request_rate(capacity: float, retries: int) -> float:
     150.0
     """
     return capacity / (1 + retries)
+
+
+def outage_backlog(rate: float, retries: int, timeout: float, outage: float) -> float:
+    """Queries that wait at the end of an outage, on average: lambda times the sum of L - j t over attempts j = 0..r.
+
+    Each request of the `outage` (L seconds) asks at once and again after each `timeout` (t seconds), as long as the
+    outage lasts and it has retries left. Exact for Poisson arrivals and a queue that is empty before.
+
+    >>> outage_backlog(rate=280, retries=1, timeout=1, outage=10)
+    5320
+    """
+    return rate * sum(max(0, outage - attempt * timeout) for attempt in range(retries + 1))
+
+
+def storm_probability(
+    rate: float, retries: int, timeout: float, outage: float, *, capacity: float, time: float
+) -> float:
+    """Probability that `time` s after an outage every attempt still times out.
+
+    An attempt is answered in time when fewer than C t queries wait. The backlog has h more of them, and then it grows
+    by d = lambda (1 + r) - C a second, with variance v = lambda (1 + r)^2: a Brownian motion, which has not come down
+    by h before s with probability Phi((h + d s) / sqrt(v s)) - e^(-2 d h / v) Phi((d s - h) / sqrt(v s)) (Cox and
+    Miller, "The Theory of Stochastic Processes", 1965, section 5.7). Approximate, within .2.
+
+    >>> round(storm_probability(9, 1, timeout=1, outage=8, capacity=20, time=40), 2)
+    0.77
+    """
+    from scipy.special import log_ndtr, ndtr
+
+    above = outage_backlog(rate, retries, timeout, outage) - capacity * timeout
+    if above <= 0:
+        return 0.0
+    growth, spread = stuck_query_rate(rate, retries) - capacity, sqrt(rate * (1 + retries) ** 2 * time)
+    reflected = log_ndtr((growth * time - above) / spread) - 2 * growth * above / (rate * (1 + retries) ** 2)
+    return float(ndtr((above + growth * time) / spread) - exp(reflected))
 
 
 def look_aside_query_rate(rate: float, keys: int, ttl: float) -> float:

@@ -20,7 +20,10 @@ __all__ = [
     "group_loads_in_flight",
     "group_stampede_size",
     "jittered_loads_in_flight",
+    "loads_in_flight_after_flush",
     "processor_sharing_stampede_size",
+    "single_flight_stampede_size",
+    "single_flight_stampede_variance",
     "stampede_size",
     "stampede_size_of",
     "stampede_variance",
@@ -48,6 +51,28 @@ def stampede_variance(rate: float, load_time: float) -> float:
     50.0
     """
     return rate * load_time
+
+
+def single_flight_stampede_size(rate: float, load_time: float, nodes: int) -> float:
+    """Mean number of loads when one key expires with single flight in each of k nodes: 1 + (k - 1)(1 - e^(-lambda D/k)).
+
+    `rate` is that of all nodes together, spread evenly. The load of the first node ends D later, and its value is there
+    for everybody; until then each of the others loads once, if it is asked at all. At most k.
+
+    >>> round(single_flight_stampede_size(rate=40, load_time=0.5, nodes=5), 4)
+    4.9267
+    """
+    return 1 + (nodes - 1) * -expm1(-rate * load_time / nodes)
+
+
+def single_flight_stampede_variance(rate: float, load_time: float, nodes: int) -> float:
+    """Variance of the number that `single_flight_stampede_size` is the mean of: it is 1 and a binomial number.
+
+    >>> round(single_flight_stampede_variance(rate=40, load_time=0.5, nodes=5), 4)
+    0.0719
+    """
+    idle = exp(-rate * load_time / nodes)
+    return (nodes - 1) * (1 - idle) * idle
 
 
 def stampede_size_of(rate: float, cdf: Callable[[float], float]) -> float:
@@ -128,6 +153,38 @@ def jittered_loads_in_flight(keys: int, load_time: float, jitter: float) -> floa
     3.333
     """
     return keys * load_time / jitter
+
+
+def loads_in_flight_after_flush(
+    time: float, *, keys: int, rate: float, load_time: float, ttl: float, jitter: float = 0.0
+) -> float:
+    """Mean number of loads in flight `time` seconds after many keys were flushed, with single flight.
+
+    `rate` is that of one key, lifetimes are T - U(0, J). A key loads for the first time after E, exponential with mean
+    1 / lambda, and again after E + D + T - U + E'. In flight are the loads of the last D seconds: K times the
+    probability that the one or the other is among them. A third is not counted: `time` must be below 2 (D + T - J).
+    At `time` = D it is `group_loads_in_flight`.
+
+    >>> flush = dict(keys=100, rate=8, load_time=0.1, ttl=2)
+    >>> round(loads_in_flight_after_flush(0.1, **flush), 2), round(loads_in_flight_after_flush(2.28, **flush), 2)
+    (55.07, 28.67)
+    >>> round(loads_in_flight_after_flush(1.9, **flush, jitter=1), 2)
+    9.82
+    """
+
+    def again(after: float) -> float:
+        """The probability that a key has begun its second load so long after the latest that its lifetime may end."""
+        if jitter == 0:
+            return 1 - exp(-rate * after) * (1 + rate * after) if after > 0 else 0.0
+        return (area(after + jitter) - area(after)) / jitter
+
+    def area(after: float) -> float:
+        """The integral of that probability, without jitter."""
+        return after - 2 / rate + exp(-rate * after) * (after + 2 / rate) if after > 0 else 0.0
+
+    last = time - load_time - ttl
+    first = exp(-rate * max(time - load_time, 0.0)) - exp(-rate * time)
+    return keys * (first + again(last) - again(last - load_time))
 
 
 def processor_sharing_stampede_size(rate: float, load_time: float) -> float:

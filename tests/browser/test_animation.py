@@ -68,6 +68,15 @@ COUNT_DRAWINGS = """() => {
     };
 }"""
 
+COMES_TO_REST = """async () => {
+    for (let attempt = 0; attempt < 10; attempt++) {
+        const before = drawings;
+        await new Promise(resolve => setTimeout(resolve, 300));
+        if (drawings === before) return true;
+    }
+    return false;
+}"""
+
 CORNER = """canvas => Array.from(canvas.getContext("2d").getImageData(1, 1, 1, 1).data)"""
 
 
@@ -197,9 +206,9 @@ def test_the_slider_follows_the_keyboard(animation):
 
 def test_moving_the_slider_pauses(animation):
     animation.play.click()
-    animation.slider.press("End")
+    animation.slider.press("PageUp")
     expect(animation.play).to_be_visible()
-    expect(animation.slider).to_have_value("10")
+    assert 0 < animation.moment < 10
 
 
 @pytest.mark.parametrize("moment", [0.3, 0.56, 1.5, 3.3, 6.7, 10])
@@ -245,12 +254,7 @@ def test_less_motion_means_still_frames(animation, notebook):
 def test_costs_nothing_when_out_of_sight(animation, notebook):
     animation.play.click()
     notebook.panel.get_by_text("below").last.scroll_into_view_if_needed()
-    still = """async () => {
-        const before = drawings;
-        await new Promise(resolve => setTimeout(resolve, 300));
-        return drawings === before;
-    }"""
-    notebook.page.wait_for_function(still)
+    assert notebook.page.evaluate(COMES_TO_REST)
     expect(animation.box.get_by_role("button")).to_have_text("Pause")
     away = animation.moment
     animation.box.scroll_into_view_if_needed()

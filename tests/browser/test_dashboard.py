@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -155,5 +156,16 @@ def test_the_keyboard_moves_picture_and_numbers(list_of_dashboards, theme):
     expect(explorer.box.locator("pre")).to_contain_text("value = 2.0")
     shoot(page, theme)
 
+
+def test_leaving_a_dashboard_stops_its_kernel(list_of_dashboards, voila):
+    page = list_of_dashboards("light")
+    opened(page, "00_start_here")
+    kernel = json.loads(page.locator("#jupyter-config-data").inner_text())["kernelId"]
+    assert page.request.get(f"{voila}api/kernels/{kernel}").status == 200
     page.get_by_role("link", name="All explorers").press("Enter")
     expect(page.get_by_role("heading", level=1)).to_have_text("Explorers")
+    for _ in range(50):
+        if page.request.get(f"{voila}api/kernels/{kernel}").status == 404:
+            return
+        page.wait_for_timeout(100)
+    pytest.fail("the kernel still runs")

@@ -5,13 +5,14 @@ T is ten times beta D: a read just after the fill recomputes with probability e^
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import pytest
 
 import cachesim as cs
-from cachesim import theory
+from cachesim import plots, theory
 from tests.theory.agreement import ERRORS, Episodes, Sample, assert_mean, episodes, one_key
 
 
@@ -51,6 +52,11 @@ def test_in_the_foreground_without_single_flight_it_is_the_paper_s(
     assert_mean(found.sizes[1:], theory.early_recompute_stampede_size(rate, load_time, beta=beta), "size")
     given_up = np.maximum(lifetime_left(found, ttl), 0)
     assert_mean(given_up, theory.early_recompute_time_given_up(rate, load_time, beta=beta), "time given up")
+    for sample, variance in (
+        (found.sizes[1:], theory.early_recompute_stampede_variance(rate, load_time, beta=beta)),
+        (given_up, theory.early_recompute_time_given_up_variance(rate, load_time, beta=beta)),
+    ):
+        assert_mean((sample - sample.mean()) ** 2, variance, "variance")
     if rate == 100:
         assert_mean(found.cycles[1:], theory.early_recompute_cycle(rate, load_time, ttl, beta=beta), "cycle")
 
@@ -126,3 +132,36 @@ def test_over_round_trips_still_one_recomputes_in_the_cluster(background: bool) 
     assert metrics["largest_stampede"] == 1
     assert metrics["loads_early"] == metrics["loads"] - 1 > 35
     assert metrics["early_ratio"] == (0 if background else metrics["loads_early"] / metrics["reads"])
+
+
+@pytest.mark.parametrize("beta", [0, 0.5, 1])
+def test_loads_are_as_dense_before_and_after_the_expiry_as_the_closed_form_says(beta: float) -> None:
+    """In windows around the expiry, as many loads a lifetime as its integral; standard errors at most .08 loads."""
+    rate, load_time, ttl, lifetimes = 10.0, 0.5, 6.0, 500
+    pattern = cs.Pattern("early-recompute", ttl=ttl, beta=beta, single_flight="none")
+    run = cs.simulate(one_key(pattern, rate=rate, latency=load_time, duration=(lifetimes + 10) * (ttl + 2 * load_time)))
+    found = plots.recomputes(run.loads, ttl=ttl)
+    found = found[found["lifetime"] <= lifetimes]
+    assert found["lifetime"].nunique() == lifetimes
+    windows = [-0.5, 0, 0.25, 0.5, 0.9] if beta == 0 else [-2, -1, -0.5, -0.25, 0, 0.4]
+    for low, high in pairwise(windows):
+        middles = low + (high - low) * (np.arange(1000) + 0.5) / 1000
+        density = theory.early_recompute_start_rate(-middles, rate, load_time, beta=beta)
+        inside = found[(found["late"] >= low) & (found["late"] < high)]
+        counts = inside.groupby("lifetime").size().reindex(range(1, lifetimes + 1), fill_value=0)
+        sample: Sample = counts.to_numpy().astype(np.float64)
+        assert_mean(sample, float(density.mean()) * (high - low), f"from {low} to {high} s")
+
+
+@pytest.mark.parametrize(("rate", "load_time", "beta"), [(10, 0.1, 1), (100, 0.5, 0.5), (2, 0.1, 0.25), (20, 0.5, 1.5)])
+def test_the_density_adds_up_to_the_stampede(rate: float, load_time: float, beta: float) -> None:
+    times = np.linspace(-40 * beta * load_time, load_time + 30 / rate, 200_001)
+    density = theory.early_recompute_start_rate(-times, rate, load_time, beta=beta)
+    size = theory.early_recompute_stampede_size(rate, load_time, beta=beta)
+    assert np.trapezoid(density, times) == pytest.approx(size, rel=1e-6)
+
+
+def test_with_heavy_traffic_sizes_are_geometric_and_earliness_is_gumbel_s() -> None:
+    c = np.e
+    assert theory.early_recompute_stampede_variance(1000, 1) == pytest.approx(c * (c - 1))
+    assert theory.early_recompute_time_given_up_variance(1000, 0.5, beta=2) == pytest.approx(np.pi**2 / 6)
