@@ -71,7 +71,7 @@ def main(options: list[str]) -> None:
     write(BUILD)
     path = os.pathsep.join(filter(None, [str(BUILD), os.environ.get("JUPYTER_PATH")]))
     os.environ["JUPYTER_PATH"] = path  # where Voilà looks for templates
-    from voila.app import Voila  # type: ignore[import-untyped]
+    from voila.app import Voila
 
     Voila.launch_instance([str(BUILD), *_OPTIONS, *options])
 

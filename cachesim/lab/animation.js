@@ -1,4 +1,4 @@
-// Replays a run. Times are simulated seconds from the start of the window. `animation_stage.js` stands before this file.
+// Replays a run. Times are simulated seconds from the start of the window. animation_stage.js stands before this file.
 
 const CALM = 0.25; // seconds between still frames, where less motion is asked for
 
@@ -33,8 +33,8 @@ function stepsOf(times, counts) {
   return { times, counts, at, most: Math.max(0, ...counts) };
 }
 
-// Where in a heap each mark lies, as moments and places numbered from 0, and how many lie there at most. A mark comes on
-// top; where one leaves, the topmost falls into its place. Marks that stay no longer than `brief` come to no heap.
+// Where in a heap each mark lies, as moments and places numbered from 0, and how many lie there at most. A mark comes
+// on top; where one leaves, the topmost falls into its place. Marks that stay no longer than `brief` come to no heap.
 function heaped(begins, ends, brief) {
   const lasting = [...begins.keys()].filter((mark) => ends[mark] - begins[mark] > brief); // NaN is not
   const events = lasting.flatMap((mark) => [[begins[mark], 1, mark], [ends[mark], 0, mark]]);
@@ -79,8 +79,8 @@ function presence(run, kept) {
 function describe(run, moment) {
   const counts = countsAt(run, moment);
   return (
-    `At ${(run.start + moment).toFixed(2)} s: ${presence(run, counts.kept)}; ${many(counts.flight, "load")} in flight ` +
-    `at the database, ${many(counts.waiting, "request")} waiting at the cache; ` +
+    `At ${(run.start + moment).toFixed(2)} s: ${presence(run, counts.kept)}; ${many(counts.flight, "load")} in ` +
+    `flight at the database, ${many(counts.waiting, "request")} waiting at the cache; ` +
     `${many(counts.requests, "request")} and ${many(counts.loads, "load")} so far.`
   );
 }
@@ -123,7 +123,7 @@ function stageOn(canvas, on) {
     ways = journeys(run, layout);
     draw();
   };
-  for (const event of ["transitionend", "transitioncancel"]) on(canvas, event, () => draw()); // of another theme's colours
+  for (const event of ["transitionend", "transitioncancel"]) on(canvas, event, () => draw()); // another theme
   on(window, "resize", () => draw()); // a zoomed page has other pixels
   on(window, "beforeprint", () => draw(true));
   on(window, "afterprint", () => draw());

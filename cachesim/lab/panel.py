@@ -96,7 +96,9 @@ class Number(NamedTuple):
         text = ("≈ " if self.approximation else "") + self._text(self.expected)
         if not self.error:
             return text
-        low, high = (self.expected + sign * 1.96 * self.error for sign in (-1, 1))
+        low, high = max(0.0, self.expected - 1.96 * self.error), self.expected + 1.96 * self.error
+        if self.unit == "%":
+            high = min(1.0, high)
         return f"{text} (95 % of such runs: {self._text(low, brief=True)} to {self._text(high, brief=True)})"
 
     def _text(self, value: float, *, brief: bool = False) -> str:

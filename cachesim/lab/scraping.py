@@ -33,9 +33,9 @@ def scrape(registry: CollectorRegistry) -> str:
 
 
 def hit_ratios(text: str) -> dict[str, float]:
-    """Hits over hits and misses of each layer, from a scraped text.
+    r"""Hits over hits and misses of each layer, from a scraped text.
 
-    >>> hit_ratios('cache_hits_total{layer="l1"} 9\\ncache_misses_total{layer="l1"} 1\\n')
+    >>> hit_ratios('cache_hits_total{layer="l1"} 9\ncache_misses_total{layer="l1"} 1\n')
     {'l1': 0.9}
     """
     from prometheus_client.parser import text_string_to_metric_families

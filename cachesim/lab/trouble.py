@@ -23,6 +23,7 @@ from cachesim.world.redis import Redis
 
 if TYPE_CHECKING:
     import pandas as pd
+    from numpy.typing import NDArray
 
     from cachesim.result import Result
 
@@ -79,7 +80,7 @@ def moved(minutes: pd.DataFrame) -> dict[str, float]:
     for measure in WATCHED:
         stays = measure.passed(minutes[measure.name]).rolling(_STAYS).sum() == _STAYS
         if stays.any():
-            found[measure.name] = float(stays.idxmax()) - _STAYS + 1
+            found[measure.name] = float(minutes.index[stays.to_numpy().argmax()]) - _STAYS + 1
     return found
 
 
@@ -102,9 +103,7 @@ def _scenario(path: Path, seed: int) -> Scenario:
     return Scenario(
         arrivals=arrivals.Poisson(rate=_RATE),
         keys=keys.Recorded(path=str(path)),
-        cache=Pattern(
-            "layered", ttl=7200, jitter=3600, l1_ttl=900, l1_size=500, load_timeout=5, stale_if_error=600
-        ),
+        cache=Pattern("layered", ttl=7200, jitter=3600, l1_ttl=900, l1_size=500, load_timeout=5, stale_if_error=600),
         redis=Redis(round_trip=0.001, max_keys=1000),
         database=Database(latency=latency.LogNormal(0.06, cv=0.3), connections=1),
         faults=[faults.DatabaseSlow(start=_CALM / 2, factor=20)],
@@ -120,8 +119,9 @@ def _asked(seed: int) -> list[int]:
     rng = np.random.default_rng(seed)
     times = np.arange(0, 1.05 * (_CALM + _HOUR), 1 / _RATE)  # more than arrive
     there = np.interp(times, [_CALM + _GROWS_AFTER, _CALM + _HOUR], [_PRODUCTS, _PRODUCTS_AT_THE_END]).astype(int)
-    popularity = np.cumsum(np.arange(1, _PRODUCTS_AT_THE_END + 1) ** -_ALPHA)
-    return popularity.searchsorted(rng.random(len(times)) * popularity[there - 1]).tolist()
+    popularity = np.cumsum([rank**-_ALPHA for rank in range(1, _PRODUCTS_AT_THE_END + 1)])
+    asked: list[int] = popularity.searchsorted(rng.random(len(times)) * popularity[there - 1]).tolist()
+    return asked
 
 
 def _dashboard(result: Result) -> pd.DataFrame:
@@ -131,7 +131,10 @@ def _dashboard(result: Result) -> pd.DataFrame:
     series, requests = result.series(bin=_BIN), result.requests
     minute = ((requests["time"] - result.warmup) // _BIN).astype(int)
     hit = requests["outcome"] == "hit"
-    count = lambda which: np.bincount(minute[which], minlength=len(series))  # noqa: E731
+
+    def count(which: pd.Series[bool]) -> NDArray[np.int64]:
+        return np.bincount(minute[which], minlength=len(series))
+
     asked, hits, first = np.bincount(minute), count(hit), count(hit & (requests["latency"] == 0))
     busy = series["loads_in_flight"] - series["queue"]
     values = (

@@ -11,10 +11,12 @@ from cachesim.plots.colours import BLUE, VERMILION
 from cachesim.plots.comparisons import comparison
 from cachesim.plots.early_recomputes import RecomputeInstants, recompute_instants, recomputes
 from cachesim.plots.herds import Herd, Herds, herds
+from cachesim.plots.late_fills import late_fill
 from cachesim.plots.node_copies import NodeCopies, node_copies
 from cachesim.plots.page_waits import PageWaits, Wait
+from cachesim.plots.rates_of_loads import load_rates
 from cachesim.plots.shares import Shares
-from cachesim.plots.size_curves import hit_rate_curves
+from cachesim.plots.size_curves import HitRateCurves, hit_rate_curves
 from cachesim.plots.stale_lives import StaleLife, stale_life
 from cachesim.plots.stale_reads import staleness
 from cachesim.plots.storms import Storm, in_flight, storm
@@ -32,6 +34,7 @@ __all__ = [
     "Behind",
     "Herd",
     "Herds",
+    "HitRateCurves",
     "NodeCopies",
     "PageWaits",
     "RecomputeInstants",
@@ -49,6 +52,8 @@ __all__ = [
     "herds",
     "hit_rate_curves",
     "in_flight",
+    "late_fill",
+    "load_rates",
     "node_copies",
     "recompute_instants",
     "recomputes",

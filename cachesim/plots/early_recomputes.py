@@ -80,8 +80,7 @@ def recompute_instants(
 
     `groups`: tables as `recomputes` returns them, by name. `densities`: for some of them, how dense theory says the
     loads are, by the time from the expiry (s), on a scale that the panels share. Shown is from `start` to `end` (s from
-    the expiry); default: all, and the
-    expiry. Returns the uppermost of the panels; the default title is about it.
+    the expiry); default: all, with the expiry. Returns the uppermost panel, which the default title is about.
 
     >>> import pandas as pd
     >>> frame = pd.DataFrame({"key": ["a", "a", "b"], "node": [0, 1, 0], "lifetime": 1, "late": [-2.0, -1.5, -0.5]})

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Herd", "Herds", "herds"]
 
-_FIRST = 0.48
-"""The share of the height that the first row has, the herd without protection; the others divide the rest."""
+_OTHERS = 0.13
+"""The share of the height that each row has but the first, the herd without protection, which has the rest."""
 _ROOM = 0.88
 """How much of its row the highest herd may take."""
 
@@ -54,7 +54,7 @@ def herds(
     """The requests in flight at the database from `start` to `end` (s), a row for each of several caches.
 
     `loads` has for each name one row a load with the columns start and end (s; NaN: still in flight). All rows have one
-    scale; the first, the herd without protection, has half of the height. A dashed line marks 0 s if
+    scale; the first, the herd without protection, has most of the height. A dashed line marks 0 s if
     `moment` says what happens then. Anything else that begins and ends can be counted so: `what` names it.
 
     >>> import pandas as pd
@@ -80,7 +80,7 @@ class Herds:
         """`names` of the rows; `what` is counted; `moment`: what happens at 0 s."""
         self.ax = ax
         others = len(names) - 1
-        self._shares = [_FIRST, *[(1 - _FIRST) / others] * others]
+        self._shares = [1 - _OTHERS * others, *[_OTHERS] * others]
         self._bases = [1 - sum(self._shares[: row + 1]) for row in range(len(names))]
         self._areas = [
             ax.stairs([0], [0, 1], fill=True, color=_colour(row), alpha=0.35, lw=0) for row in range(len(names))
@@ -118,8 +118,9 @@ class Herds:
     def show(self, rows: Sequence[Herd], *, end: float, title: str, limit: float | None = None) -> None:
         """Show a step function in each row, until `end`; the first row is so high that `limit` fits, or its peak."""
         peaks = [max(int(row.counts.max()), 1) for row in rows]
-        highest = max([peak / share for peak, share in zip(peaks, self._shares, strict=True)]) * _FIRST
-        unit = _ROOM * _FIRST / max(limit or 0.0, highest)  # of the height, for one request
+        first = self._shares[0]
+        highest = first * max(peak / share for peak, share in zip(peaks, self._shares, strict=True))
+        unit = _ROOM * first / max(limit or 0.0, highest)  # of the height, for one request
         for herd, base, area, outline, label, note in zip(
             rows, self._bases, self._areas, self._outlines, self._labels, self._notes, strict=True
         ):
@@ -130,8 +131,8 @@ class Herds:
             note.set_text(herd.note)
         self.ax.set_xlim(rows[0].times[0], end)
         self.ax.set_title(title, loc="left", weight="bold", x=_TITLE)
-        ticks = MaxNLocator(4, steps=[1, 2, 5, 10], integer=True).tick_values(0, _FIRST / unit)
-        kept = [tick for tick in ticks if tick * unit < 0.9 * _FIRST]
+        ticks = MaxNLocator(4, steps=[1, 2, 5, 10], integer=True).tick_values(0, first / unit)
+        kept = [tick for tick in ticks if tick * unit < 0.9 * first]
         places = [self._bases[0] + unit * tick for tick in kept]
         self.ax.set_yticks([*places, *self._bases[1:]], [*(f"{tick:.0f}" for tick in kept), *["0"] * (len(rows) - 1)])
 

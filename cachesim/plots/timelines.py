@@ -64,7 +64,7 @@ def _draw(panel: Axes, values: pd.Series[float], bound: float | None, mark: floa
         panel.axvspan(mark, values.index[-1], color=VERMILION, alpha=0.1, linewidth=0)
         rises = values.iloc[-1] > bound  # then there is room above the curve before the mark, else below it
         place, shift, side = ((mark, 1), (-2, -3), "top") if rises else ((mark, 0), (-2, 3), "bottom")
-        near = {"xycoords": ("data", "axes fraction"), "ha": "right", "va": side}
+        near: Any = {"xycoords": ("data", "axes fraction"), "ha": "right", "va": side}
         panel.annotate(f"from {mark:g} ▶", place, shift, **near, **beside)
     panel.margins(y=0.12)
     panel.set_ylabel(str(values.name).replace(" (", "\n("), rotation=0, ha="right", va="center", color=GREY)

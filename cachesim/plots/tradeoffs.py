@@ -19,12 +19,12 @@ def tradeoff(points: pd.DataFrame, *, ax: Axes | None = None, title: str | None 
     """Two costs of several choices, each a point with its name: the nearer to the lower left corner, the better.
 
     `points` has a row for each choice and two columns, whose names say what they are, with units. The default title
-    says which choices are the best of each column.
+    says which choice is the best in the first.
 
     >>> import pandas as pd
     >>> points = pd.DataFrame({"wait (s)": [2.0, 0.0], "age (s)": [1.0, 3.0]}, index=["load anew", "serve stale"])
     >>> tradeoff(points).get_title(loc="left")
-    'Least wait (s): serve stale. Least age (s): load anew'
+    'Least wait (s): serve stale'
     """
     if ax is None:
         ax = Figure(figsize=(8, 3.6), dpi=150, layout="constrained").subplots()
@@ -33,8 +33,7 @@ def tradeoff(points: pd.DataFrame, *, ax: Axes | None = None, title: str | None 
     for name, x, y in points.itertuples():
         ax.annotate(name, (x, y), (9, 0), textcoords="offset points", va="center")
     ax.set(xlabel=across, ylabel=up, xlim=(0, 1.35 * points[across].max()), ylim=(0, 1.2 * points[up].max()))
-    finding = f"Least {across}: {points[across].idxmin()}. Least {up}: {points[up].idxmin()}"
-    ax.set_title(title or finding, loc="left", weight="bold")
+    ax.set_title(title or f"Least {across}: {points[across].idxmin()}", loc="left", weight="bold")
     ax.grid(alpha=0.3)
     ax.spines[["top", "right"]].set_visible(False)
     return ax

@@ -47,9 +47,9 @@ class Writes(NamedTuple):
         >>> Writes.of([2, 1], [3, 4], [True, True]).arrived.tolist()
         [4.0, 3.0]
         """
-        order = np.argsort(np.asarray(committed, np.float64))
-        columns = np.asarray(committed, np.float64), np.asarray(arrived, np.float64), np.asarray(taken, np.bool_)
-        return cls(*(column[order] for column in columns))
+        leaving = np.asarray(committed, np.float64)
+        order = np.argsort(leaving)
+        return cls(leaving[order], np.asarray(arrived, np.float64)[order], np.asarray(taken, np.bool_)[order])
 
     @property
     def undone(self) -> NDArray[np.bool_]:
@@ -111,7 +111,7 @@ def write_order(writes: Writes, *, end: float, start: float = 0.0, title: str | 
     shown = (start <= writes.committed) & (writes.committed < end)
     finding = f"{(shown & writes.undone).sum()} of {shown.sum()} writes undone by an older one"
     picture.show(writes, start=start, end=end, title=finding if title is None else title)
-    return upper
+    return upper  # type: ignore[no-any-return]
 
 
 class WriteOrder:

@@ -61,25 +61,26 @@ def outage_backlog(rate: float, retries: int, timeout: float, outage: float) -> 
 
 
 def storm_probability(
-    rate: float, retries: int, timeout: float, outage: float, *, capacity: float, time: float
+    rate: float, retries: int, timeout: float, outage: float, *, capacity: float, service_time: float, time: float
 ) -> float:
     """Probability that `time` s after an outage every attempt still times out.
 
-    An attempt is answered in time when fewer than C t queries wait. The backlog has h more of them, and then it grows
-    by d = lambda (1 + r) - C a second, with variance v = lambda (1 + r)^2: a Brownian motion, which has not come down
-    by h before s with probability Phi((h + d s) / sqrt(v s)) - e^(-2 d h / v) Phi((d s - h) / sqrt(v s)) (Cox and
-    Miller, "The Theory of Stochastic Processes", 1965, section 5.7). Approximate, within .2.
+    An attempt is answered in time when fewer than C (t - service time) queries wait. The backlog has h more of them,
+    and then it grows by d = lambda (1 + r) - C a second, with variance v = lambda (1 + r)^2: a Brownian motion, which
+    has not come down by h before s with probability Phi((h + d s) / sqrt(v s)) - e^(-2 d h / v) Phi((d s - h) /
+    sqrt(v s)) (Cox and Miller, "The Theory of Stochastic Processes", 1965, section 5.7). Approximate, within .15.
 
-    >>> round(storm_probability(9, 1, timeout=1, outage=8, capacity=20, time=40), 2)
-    0.77
+    >>> round(storm_probability(9, 1, timeout=1, outage=8, capacity=20, service_time=0.1, time=40), 2)
+    0.8
     """
     from scipy.special import log_ndtr, ndtr
 
-    above = outage_backlog(rate, retries, timeout, outage) - capacity * timeout
+    above = outage_backlog(rate, retries, timeout, outage) - capacity * (timeout - service_time)
     if above <= 0:
         return 0.0
-    growth, spread = stuck_query_rate(rate, retries) - capacity, sqrt(rate * (1 + retries) ** 2 * time)
-    reflected = log_ndtr((growth * time - above) / spread) - 2 * growth * above / (rate * (1 + retries) ** 2)
+    variance = rate * (1 + retries) ** 2
+    growth, spread = stuck_query_rate(rate, retries) - capacity, sqrt(variance * time)
+    reflected = log_ndtr((growth * time - above) / spread) - 2 * growth * above / variance
     return float(ndtr((above + growth * time) / spread) - exp(reflected))
 
 

@@ -104,6 +104,12 @@ class AnimationOnPage:
         return str(self.canvas.evaluate("canvas => canvas.toDataURL()"))
 
 
+def wear(notebook: Notebook, theme: str) -> None:
+    """Change the theme, and wait until JupyterLab is through: its splash screen fails where another change follows."""
+    notebook.theme(f"JupyterLab {theme}")
+    expect(notebook.page.locator("#jupyterlab-splash")).to_have_count(0)
+
+
 @pytest.fixture(scope="module")
 def notebook(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Notebook]:
     """A notebook with two animations, in a page that has nothing against motion."""
@@ -290,25 +296,25 @@ def test_tab_goes_through_the_controls(animation):
 
 
 def test_colours_follow_the_theme_and_paper_is_white(animation, notebook):
-    notebook.theme("JupyterLab Dark")
+    wear(notebook, "Dark")
     notebook.page.wait_for_function(f"({CORNER})(document.querySelector('.cachesim-animation canvas'))[0] < 50")
     notebook.page.evaluate("dispatchEvent(new Event('beforeprint'))")
     assert animation.canvas.evaluate(CORNER) == [255] * 4
     notebook.page.evaluate("dispatchEvent(new Event('afterprint'))")
     assert animation.canvas.evaluate(CORNER)[0] < 50
-    notebook.theme("JupyterLab Light")
+    wear(notebook, "Light")
     notebook.page.wait_for_function(f"({CORNER})(document.querySelector('.cachesim-animation canvas'))[0] > 200")
 
 
 @pytest.mark.parametrize("theme", ["Light", "Dark"])
 def test_looks(animation, notebook, theme):
     """Pictures of it, for people to look at: calm, the storm building, full, and the answer arriving."""
-    notebook.theme(f"JupyterLab {theme}")
+    wear(notebook, theme)
     SHOTS.mkdir(exist_ok=True)
     for name, moment in (("calm", 2.4), ("building", 3.2), ("full", 3.5), ("answer", 3.64)):
         animation.go_to(moment)
         animation.box.screenshot(path=SHOTS / f"animation_{name}_{theme.lower()}.png")
-    notebook.theme("JupyterLab Light")
+    wear(notebook, "Light")
 
 
 def test_follows_a_scenario_and_tells_what_goes_wrong(following, notebook):

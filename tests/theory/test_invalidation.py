@@ -19,11 +19,11 @@ def test_reads_are_stale_as_often_as_the_closed_form_says(lost: float) -> None:
         nodes=4,
         writes=0.02,
         faults=(cs.faults.MessageLoss(share=lost),),
-        duration=410,
+        duration=260,
         warmup=10,
     )
     missed = 0.4 * 3 / 4 * lost
-    runs = cs.replicate(scenario, n=12).frame
+    runs = cs.replicate(scenario, n=8).frame
     shares = (runs.stale_reads / runs.reads).to_numpy(dtype=float)
     assert_mean(shares, theory.stale_read_ratio(rate=4.9, heard_rate=0.4 - missed, missed_rate=missed, ttl=5))
 

@@ -103,6 +103,38 @@ def test_it_stays_stuck_above_the_healing_rate(connections: int) -> None:
     assert queued(result.loads, 200) > queued(result.loads, OUTAGE.end)
 
 
+@pytest.mark.parametrize(("rate", "outage"), [(9, 8), (8, 10), (11, 2)], ids=["even", "seldom", "growing"])
+def test_a_storm_lasts_as_often_as_a_random_walk_stays_up(rate: float, outage: float) -> None:
+    """At 20 queries/s; whether a query has been answered in time, 40 s after the outage."""
+    capacity, runs, over = 20, 40, OUTAGE.start + outage
+    base = scenario(2, cs.arrivals.Poisson(rate=rate), cs.faults.DatabaseDown(start=10, duration=outage), over + 42)
+    base = base.replace(**{"database.latency.value": 0.1})
+    lasted = 0
+    for seed in range(1, runs + 1):
+        loads = cs.simulate(base.replace(seed=seed)).loads
+        in_time = loads[(loads.start >= over) & (loads.end - loads.start <= 1)]
+        lasted += in_time.empty or in_time.start.min() > over + 40
+    expected = theory.storm_probability(
+        rate, RETRIES, timeout=1, outage=outage, capacity=capacity, service_time=0.1, time=40
+    )
+    assert abs(lasted / runs - expected) <= 0.15 + ERRORS * sqrt(expected * (1 - expected) / runs)
+
+
+def test_the_backlog_of_an_outage_is_what_its_attempts_have_asked() -> None:
+    expected = theory.outage_backlog(280 / 3, RETRIES, timeout=1, outage=10)
+    assert expected == pytest.approx(280 / 3 * (10 + 9))
+    waiting = [
+        queued(cs.simulate(scenario(1, cs.arrivals.Poisson(rate=280 / 3), OUTAGE, 21).replace(seed=seed)).loads, 19.999)
+        for seed in range(1, 9)
+    ]
+    error = sqrt(280 / 3 * (9 * 4 + 1) / len(waiting))  # two queries a request, but for those of the last second
+    assert abs(sum(waiting) / len(waiting) - expected) <= ERRORS * error
+
+
+def test_no_storm_after_an_outage_that_all_can_wait_for() -> None:
+    assert theory.storm_probability(8, 3, timeout=3, outage=2, capacity=20, service_time=0.1, time=1) == 0
+
+
 # A cache that is lost
 
 

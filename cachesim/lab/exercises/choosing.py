@@ -66,6 +66,13 @@ trial = Scenario(
 )
 """The database stands still for five seconds, and clients lose patience after one."""
 
+_WHY = {
+    "error_ratio": " Whatever has to be loaded during the outage fails: let there be less of it.",
+    "staleness_max": " In the outage clients give up on writes that the database has taken all the same, and then "
+    "nobody deletes the old value.",
+}
+"""What to think of where a goal is missed."""
+
 
 def _meets_the_goals(cache: Any) -> str | None:
     if not isinstance(cache, Pattern):
@@ -73,27 +80,21 @@ def _meets_the_goals(cache: Any) -> str | None:
     metrics = simulate(trial.replace(cache=cache)).metrics
     for goal in trial.expectations:
         if not goal.met(metrics[goal.metric]):
-            told = shown(format_of(goal.metric), metrics[goal.metric])
-            return f"{goal.metric} is {told}, and should be {goal.comparison} {goal.bound:g}.{_WHY.get(goal.metric, '')}"
+            told, why = shown(format_of(goal.metric), metrics[goal.metric]), _WHY.get(goal.metric, "")
+            return f"{goal.metric} is {told}, and should be {goal.comparison} {goal.bound:g}.{why}"
     return None
 
 
-_WHY = {
-    "error_ratio": " Whatever has to be loaded during the outage fails: let there be less of it.",
-    "staleness_max": " In the outage clients give up on writes that the database has taken all the same, and then nobody "
-    "deletes the old value.",
-}
-
 survives = Exercise(
     judge=_meets_the_goals,
-    clue="A longer lifetime leaves less to load. Then look at the writes: which pattern sees a write through to its end, "
-    "even if the client has gone?",
+    clue="A longer lifetime leaves less to load. Then look at the writes: which pattern sees a write through to its "
+    "end, even if the client has gone?",
     answer="""
     import cachesim as cs
 
     cs.Pattern("write-through", ttl=600)
     """,
-    because="With ten minutes of life little has to be loaded in any five seconds. And write-through carries a write to "
-    "the cache even if its client has left, where cache-aside is cut off between the database and the delete, and serves "
-    "the old value until it expires.",
+    because="With ten minutes of life little has to be loaded in any five seconds. And write-through carries a write "
+    "to the cache even if its client has left, where cache-aside is cut off between the database and the delete, and "
+    "serves the old value until it expires.",
 )

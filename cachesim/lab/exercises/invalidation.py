@@ -42,7 +42,7 @@ lifetime = Exercise(
     ),
     clue="While μT is small, the share of stale hits is about μT / 2.",
     answer="2 * 0.05 / 0.1",
-    because="μT / 2 = 0.05 gives T = 1 s. The exact answer is 1.04 s, for the later writes of a copy's life do not count.",
+    because="μT / 2 = 0.05 gives T = 1 s. Exactly it is 1.04 s: a copy that is stale cannot become it again.",
 )
 
 _REQUESTS = 2_000

@@ -73,6 +73,6 @@ both_targets = Exercise(
     )
     pair.replace(**{"cache.l1_ttl": 2.5})
     """,
-    because="With T1 = 2.5 s each process asks Redis about every 2.7 s: often enough for Redis to have something to hit, "
-    "seldom enough for memory. The loads are the same as before, one in 10 s.",
+    because="With T1 = 2.5 s each process asks Redis about every 2.7 s: often enough for Redis to have something to "
+    "hit, seldom enough for memory. The loads are the same as before, one in 10 s.",
 )

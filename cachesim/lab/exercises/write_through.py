@@ -68,5 +68,5 @@ newer = Exercise(
 
     keep
     """,
-    because="It ends with version 4 in all 24 orders. In Redis it must be one step, a script, or two may compare at once.",
+    because="It ends with version 4 in all 24 orders. In Redis it must be one step: else two compare at once.",
 )

@@ -201,8 +201,8 @@ def _told(settings: CacheAside, stale: float) -> str:
 def _alt(settings: CacheAside, curves: NDArray[np.float64], title: str) -> str:
     (hits, queries, stale) = curves[:, [0, -1]]
     return (
-        f"Three curves along the lifetime, {_LIFETIMES[0]:g} to {_LONGEST:g} s, each with a point at {settings.ttl:g} s. "
-        f"Hits rise from {_percent(hits[0])} to {_percent(hits[1])}, queries fall from {queries[0]:.2g} to "
+        f"Three curves along the lifetime, {_LIFETIMES[0]:g} to {_LONGEST:g} s, each with a point at {settings.ttl:g} "
+        f"s. Hits rise from {_percent(hits[0])} to {_percent(hits[1])}, queries fall from {queries[0]:.2g} to "
         f"{queries[1]:.2g} a second, stale reads of the printed code go from {_percent(stale[0])} to "
         f"{_percent(stale[1])}; with leases there are none. {title}."
     )
@@ -228,10 +228,10 @@ def _numbers(
 def _note(settings: CacheAside, leased: Result) -> str:
     seconds = leased.duration - leased.warmup
     return (
-        f"From two runs with the same {leased.metrics['requests']:,.0f} requests, in {seconds:,.0f} s after a warm-up of "
-        f"{leased.warmup:g} s; {_PRODUCTS} products, {_RATE:g} requests/s. Bars: 95 % intervals. Theory expects "
-        f"{_late_fills(settings, seconds):.2g} late fills here; with fewer than {_FEWEST_LATE_FILLS} it says nothing of "
-        "the stale reads of one run."
+        f"From two runs with the same {leased.metrics['requests']:,.0f} requests, in {seconds:,.0f} s after a warm-up "
+        f"of {leased.warmup:g} s; {_PRODUCTS} products, {_RATE:g} requests/s. Bars: 95 % intervals. Theory expects "
+        f"{_late_fills(settings, seconds):.2g} late fills here; with fewer than {_FEWEST_LATE_FILLS} it says nothing "
+        "of the stale reads of one run."
     )
 
 

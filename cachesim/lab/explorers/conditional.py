@@ -31,11 +31,11 @@ from cachesim.world.requests import CURRENT_REQUEST
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["Outcome", "Visited", "explore", "simulated"]
+__all__ = ["Outcome", "Visited", "changes_of", "explore", "simulated"]
 
 _PAGE = 20_000
 """Bytes."""
-_WINDOW = 90.0
+_WINDOW = 80.0
 """What the picture shows, in seconds."""
 _WARM = 3
 """Visits of a browser before anything is measured: few have not been there by then."""
@@ -141,7 +141,7 @@ class _Picture:
     def draw(self, settings: Visited, outcome: Outcome) -> Findings:
         """Show a result."""
         shown = outcome.times < _WINDOW
-        changes = _changes(settings, outcome.result)
+        changes = changes_of(settings, outcome.result)
         self._visits.show(
             outcome.times[shown],
             outcome.browsers[shown],
@@ -156,7 +156,7 @@ class _Picture:
         self._shares.show([share, 1 - share], [expected, 1 - expected], rates)
         title = "Without tags, every visit brings the whole page"
         if settings.validators:
-            title = f"304s save {100 * share:.0f} % of the bytes"
+            title = f"304s save {100 * share:.3g} % of the bytes"
         self._visits.ax.set_title(title, loc="left", weight="bold", pad=26)
         whole = int((~outcome.kept[shown]).sum())
         return Findings(
@@ -168,10 +168,10 @@ class _Picture:
         )
 
 
-def _changes(settings: Visited, result: Result) -> NDArray[np.float64]:
-    """When the page changed, in seconds from the end of the warm-up."""
-    requests = result.requests
-    return requests.loc[requests["outcome"] == "write", "time"].to_numpy() - settings.warmup
+def changes_of(settings: Visited, result: Result) -> NDArray[np.float64]:
+    """When changes of the page were committed, in seconds from the end of the warm-up."""
+    writes = result.requests[result.requests["outcome"] == "write"]
+    return np.sort((writes["time"] + writes["latency"] - settings.warmup).to_numpy())
 
 
 def _measured(settings: Visited, outcome: Outcome) -> float:
@@ -199,10 +199,10 @@ def _note(settings: Visited, outcome: Outcome) -> str:
     return (
         f"From {metrics['reads']:,.0f} visits in {_measured(settings, outcome):g} s, in which the page of "
         f"{_PAGE / 1000:g} kB changed {metrics['writes']:.0f} times. The picture shows the first {_WINDOW:g} s. A "
-        f"change costs every browser one full answer, so the share of a run depends on how many changes it happens to have."
+        "change costs every browser one full answer, so the share depends on how many changes a run happens to have."
     )
 
 
 def explore(run: Run[Visited, Outcome] = simulated) -> Explorer[Visited, Outcome]:
     """The explorer of a page that browsers visit again; `run` simulates."""
-    return Explorer(Visited, _Picture, run, moving=300, resting=8_000)
+    return Explorer(Visited, _Picture, run, moving=300, resting=6_000)

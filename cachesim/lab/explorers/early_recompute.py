@@ -140,6 +140,7 @@ class _Picture:
         self._keys = keys.Uniform(n=_KEYS).population()
         # Laid out once, with room for the longest texts.
         self._title(" ")
+        self._instants.window(-0.15, 0.15)
         nothing = pd.DataFrame({"key": ["0"], "node": [_NODES - 1], "late": [nan]})
         self._instants.show([nothing, nothing], self._keys, ["with β = 0.75:\n8.88 loads\nper expiry"] * 2)
         freeze(self.figure)

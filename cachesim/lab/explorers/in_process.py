@@ -161,9 +161,9 @@ def _numbers(settings: InProcess, result: Result, cycles: _Cycles) -> Sequence[N
 
 def _note(result: Result, cycles: _Cycles) -> str:
     return (
-        f"From {result.metrics['requests']:,.0f} requests in {result.duration:,.0f} s, counted over {cycles.count} whole "
-        f"cycles, each from a miss to the next that finds nothing. The picture shows the first {_WINDOW:g} s; grey: the "
-        "value is being loaded."
+        f"From {result.metrics['requests']:,.0f} requests in {result.duration:,.0f} s, counted over {cycles.count} "
+        f"whole cycles, each from a miss to the next that finds nothing. The picture shows the first {_WINDOW:g} s; "
+        "grey: the value is being loaded."
     )
 
 

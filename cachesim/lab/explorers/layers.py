@@ -90,7 +90,9 @@ class _Picture:
         self._shares = [ratios.text(place, 1.06, "", ha="center", weight="bold") for place in range(3)]
         for place, target in enumerate(TARGETS.values()):
             ratios.hlines(target, place - 0.3, place + 0.3, color=VERMILION, linestyle=(0, (4, 2)))
-            ratios.text(place + 0.33, target, f"target\n{100 * target:.0f} %", va="center", color=DARK_VERMILION, size=8)
+            ratios.text(
+                place + 0.33, target, f"target\n{100 * target:.0f} %", va="center", color=DARK_VERMILION, size=8
+            )
         ratios.text(2.33, 0.5, "◆ theory", size=8)
         ratios.set(ylim=(0, 1.15), ylabel="hits / requests that reach it", xlim=(-0.5, 2.9))
         ratios.set_xticks(range(3), ["in process", "in Redis", "overall"])
@@ -123,13 +125,13 @@ class _Picture:
         self._title.set_text(title)
         return Findings(
             sentence=f"{title}; theory says 1 + kλT2 = {_one_in(expected)}. {_remark(found)}",
-            alt=f"Bars: {_percent(found.l1)} of the requests hit in process (target 90 %), {_percent(found.l2)} of those "
-            f"left hit in Redis (target 80 %), {_percent(found.overall)} hit overall; {rates[0]:.3g} requests/s reach "
-            f"memory, {rates[1]:.3g} Redis and {rates[2]:.3g} the database. {title}.",
+            alt=f"Bars: {_percent(found.l1)} of the requests hit in process (target 90 %), {_percent(found.l2)} of "
+            f"those left hit in Redis (target 80 %), {_percent(found.overall)} hit overall; {rates[0]:.3g} requests/s "
+            f"reach memory, {rates[1]:.3g} Redis and {rates[2]:.3g} the database. {title}.",
             numbers=_numbers(settings, result),
             note=f"From {metrics['requests']:,.0f} requests and {metrics['loads']:,.0f} loads in "
-            f"{result.duration - result.warmup:.4g} s. Neither Redis nor the database takes time here, and a value lives "
-            "no longer in process than in Redis.",
+            f"{result.duration - result.warmup:.4g} s. Neither Redis nor the database takes time here, and a value "
+            "lives no longer in process than in Redis.",
         )
 
 
@@ -166,9 +168,9 @@ def _reaching(result: Result) -> tuple[float, float, float]:
 def _numbers(settings: Layers, result: Result) -> list[Number]:
     """What came out beside theory.
 
-    Requests between two misses are Poisson in number, so that a hit ratio h of n requests strays by (1 - h) sqrt(h / n);
-    a process that keeps a value for T1 asks Redis more regularly than that, 1 + λT1 times. Where the measured time begins
-    and ends, up to one load more or fewer is in it: as a rounded number, of variance 1/6 (Cox, "Renewal Theory", 1962).
+    Requests between two misses are Poisson in number, so that a hit ratio h of n requests strays by (1 - h) sqrt(h/n);
+    a process that keeps a value for T1 asks Redis more regularly than that, 1 + λT1 times. Where the measured time
+    begins and ends, up to one load more or fewer is in it: a rounding, of variance 1/6 (Cox, "Renewal Theory", 1962).
     """
     metrics, expected = result.metrics, settings.expected
     n, rounding = metrics["requests"], sqrt(1 / 6)

@@ -89,8 +89,8 @@ class Metastable:
 
     def stuck(self, time: float) -> float:
         """Probability, by theory, that the storm has lasted until then (s)."""
-        after = time - self.end
-        return storm_probability(self.rate, self.retries, self.timeout, self.outage, capacity=CAPACITY, time=after)
+        database = {"capacity": CAPACITY, "service_time": _SERVICE}
+        return storm_probability(self.rate, self.retries, self.timeout, self.outage, **database, time=time - self.end)
 
 
 class _Work(NamedTuple):
@@ -124,7 +124,10 @@ class _Picture:
         above.axhline(CAPACITY, color="black", linestyle=(0, (5, 3)), linewidth=1.2)
         beside = {"xycoords": ("axes fraction", "data"), "textcoords": "offset points", "va": "center"}
         above.annotate(f"capacity\nC = {CAPACITY:g}", (1, CAPACITY), (6, 0), **beside)
-        self._shades = [axes.axvspan(_START, _START + 1, color="black", alpha=0.12, linewidth=0, zorder=0) for axes in (above, below)]
+        self._shades = [
+            axes.axvspan(_START, _START + 1, color="black", alpha=0.12, linewidth=0, zorder=0)
+            for axes in (above, below)
+        ]
         self._outage = above.text(_START, 0.97, "", transform=above.get_xaxis_transform(), va="top", size=8.5)
         self._above = above
         above.set(ylabel="queries/s", ylim=(0, _LIMITS[-1]), title=" ", xlim=(0, _WINDOW))
@@ -169,7 +172,8 @@ class _Picture:
         requests = result.requests
         times, errors = requests["time"].to_numpy(), (requests["outcome"] == "error").to_numpy()
         arrived = np.histogram(times, self._edges)[0]
-        return np.histogram(times[errors], self._edges)[0] / np.maximum(arrived, 1)
+        shares: NDArray[np.float64] = np.histogram(times[errors], self._edges)[0] / np.maximum(arrived, 1)
+        return shares
 
 
 def _answered(result: Result) -> float:
@@ -239,8 +243,8 @@ def _note(settings: Metastable, result: Result) -> str:
     stuck = settings.stuck(result.duration)
     said = f"theory: stuck until then with a probability of {100 * stuck:.0f} %"
     return (
-        f"From {result.metrics['requests']:,.0f} requests in {result.duration:g} s ({said}). The picture shows the first "
-        f"{_WINDOW:g} s. A query is worked off even when its client has gone."
+        f"From {result.metrics['requests']:,.0f} requests in {result.duration:g} s ({said}). The picture shows the "
+        f"first {_WINDOW:g} s. A query is worked off even when its client has gone."
     )
 
 

@@ -35,6 +35,8 @@ _WINDOW = 12.0
 _WRITES = 0.25
 """Writes per second, of which the cache is not told."""
 
+_OUTCOMES = ("hit", "stale hit", "delayed hit", "miss")
+
 Results = dict[str, Result]
 
 
@@ -125,11 +127,8 @@ def _whole_cycles(result: Result) -> tuple[pd.DataFrame, int]:
 
 def _alt(result: Result, title: str) -> str:
     shown = result.requests["outcome"][result.requests["time"] < _WINDOW].value_counts()
-    counts = ", ".join(f"{shown.get(name, 0)} {text}" for name, text in _NAMES.items())
+    counts = ", ".join(f"{name} {shown.get(name.replace(' ', '_'), 0)}" for name in _OUTCOMES)
     return f"One value over {_WINDOW:g} s, fresh, stale or gone, and the requests for it: {counts}. {title}."
-
-
-_NAMES = {"hit": "hits", "stale_hit": "stale hits", "delayed_hit": "delayed hits", "miss": "misses"}
 
 
 def _numbers(settings: StaleWhileRevalidate, result: Result, whole: pd.DataFrame, cycles: int) -> list[Number]:

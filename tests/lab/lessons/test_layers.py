@@ -57,7 +57,8 @@ class TestExplorer:
         assert len(loads) == 1
 
     @pytest.mark.parametrize(
-        "settings", [Layers(), Layers(l1_ttl=0.5, l2_ttl=2, nodes=2, rate=1), Layers(l1_ttl=5, l2_ttl=2, nodes=10, rate=1)]
+        "settings",
+        [Layers(), Layers(l1_ttl=0.5, l2_ttl=2, nodes=2, rate=1), Layers(l1_ttl=5, l2_ttl=2, nodes=10, rate=1)],
     )
     def test_ratios_stray_as_far_as_theory_says(self, settings):
         """Over many seeds the deviations, by their standard errors, are of size 1."""
@@ -143,7 +144,10 @@ class TestTimelines:
         assert [panel.get_ylabel() for panel in panels] == ["a\n(%)", "b\n(s)"]
         assert panels[1].get_xlabel() == "time (min)"
         assert top.get_title(loc="left") == "First past its bound: b (s)"
-        assert [[text.get_text() for text in panel.texts] for panel in panels] == [["1.5", "from 2 ▶"], ["2.5", "from 1 ▶"]]
+        assert [[text.get_text() for text in panel.texts] for panel in panels] == [
+            ["1.5", "from 2 ▶"],
+            ["2.5", "from 1 ▶"],
+        ]
 
     def test_nothing_passes(self):
         assert "None" in timelines(self.SERIES, xlabel="time (s)", bounds={}, marks={}).get_title(loc="left")
@@ -155,8 +159,9 @@ class TestScraping:
         assert isinstance(registry, CollectorRegistry)
         for _ in range(2):  # a cell that runs again
             metrics = Metrics("user", registry=registry)
-        for kind, layer in [("hit", "l1")] * 3 + [("miss", "l1"), ("hit", "l2")]:
-            metrics(Event(kind, "user:1", layer=layer))
+        hit = Event("hit", "user:1", layer="l1")
+        for event in (hit, hit, hit, hit._replace(kind="miss"), hit._replace(layer="l2")):
+            metrics(event)
         text = scraping.scrape(registry)
         assert 'cache_hits_total{entity="user",layer="l1"} 3.0' in text
         assert "user:1" not in text

@@ -89,6 +89,6 @@ class TestWrites:
     def test_the_picture_counts_versions_from_its_start(self):
         axes = plots.write_order(self.WRITES, start=1.5, end=7, title="so")
         assert axes.get_title(loc="left") == "so"
-        database, cache = axes.get_lines()
-        assert list(database.get_ydata()) == [0, 1, 2, 2]
-        assert list(cache.get_ydata()) == [-1, 1, 0, 2, 2]
+        database, cache = (np.asarray(line.get_ydata()).tolist() for line in axes.get_lines())
+        assert database == [0, 1, 2, 2]
+        assert cache == [-1, 1, 0, 2, 2]

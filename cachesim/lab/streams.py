@@ -1,0 +1,89 @@
+"""Streams of keys for the lesson on eviction, and what caches that are already full make of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from cachesim.curves.measuring import hit_rate_curve
+from cachesim.policies import Policy
+from cachesim.policies.replay import replay
+from cachesim.world.keys import Zipf
+
+__all__ = ["NightlyJob", "nightly_job", "steady_curves", "zipf_stream"]
+
+_SETTLES = 0.25
+"""Requests before the counted ones, as a share of these."""
+
+
+def zipf_stream(n: int, alpha: float, requests: int, *, seed: int = 1) -> NDArray[np.int64]:
+    """So many requests for `n` keys, 0 the most popular; that of rank i, from 1, is asked in proportion to i^-alpha.
+
+    >>> zipf_stream(1000, 0.9, 5).tolist()
+    [50, 767, 1, 759, 10]
+    """
+    bounds = np.cumsum(Zipf(n=n, alpha=alpha).probabilities())
+    bounds[-1] = 1.0
+    return bounds.searchsorted(np.random.default_rng(seed).random(requests), side="right")
+
+
+def steady_curves(
+    n: int, alpha: float, policies: Iterable[str], sizes: Sequence[int], requests: int, *, seed: int = 1
+) -> dict[str, pd.DataFrame]:
+    """Hit ratios by size of full caches, for a stream as `zipf_stream` makes it: frames with size and hit_ratio.
+
+    The cold start is left out: first each key is asked once, the one not asked for longest first, in an order as if the
+    stream had gone on for ever (the times since the last request are exponential with the keys' rates). So an LRU cache
+    begins in its steady state; the others settle for a quarter of the requests more. The last `requests` are counted.
+
+    >>> curve = steady_curves(1000, 0.8, ["lru"], [100], 100_000)["lru"]
+    >>> round(float(curve["hit_ratio"].iloc[0]), 2)  # Che: .3778
+    0.38
+    """
+    shares = np.array(Zipf(n=n, alpha=alpha).probabilities())
+    ages = np.random.default_rng([seed, 1]).standard_exponential(n) / shares
+    before = n + int(_SETTLES * requests)
+    stream = np.append(np.argsort(-ages), zipf_stream(n, alpha, before - n + requests, seed=seed))
+    curves = {}
+    for policy in policies:
+        whole, settling = (hit_rate_curve(keys, policy, sizes) for keys in (stream, stream[:before]))
+        hit_ratios = 1 - (whole.misses - settling.misses) / requests
+        curves[policy] = pd.DataFrame({"size": whole.sizes, "hit_ratio": hit_ratios})
+    return curves
+
+
+class NightlyJob(NamedTuple):
+    """Requests of users, and between them, from `begins` to `ends`, those of a job that reads each of its keys once."""
+
+    keys: NDArray[np.int64]
+    of_users: NDArray[np.bool_]
+    begins: int
+    """The first request of the job, as a place in `keys`."""
+
+    ends: int
+
+    def hit_ratio(self, cache: Policy[int, int]) -> pd.Series[float]:
+        """Of the users' requests, a thousand after the other, by the place in `keys` where these end."""
+        hits = np.fromiter(replay(cache, self.keys.tolist()), bool)[self.of_users]
+        thousands = len(hits) // 1000
+        places = np.flatnonzero(self.of_users)[999::1000][:thousands]
+        return pd.Series(hits[: 1000 * thousands].reshape(-1, 1000).mean(axis=1), places)
+
+
+def nightly_job(*, n: int = 1000, alpha: float = 0.9, scans: int = 3, seed: int = 1) -> NightlyJob:
+    """20,000 requests of users for `n` keys; in the middle third of them a job asks `scans` new keys between each two.
+
+    >>> job = nightly_job()
+    >>> len(job.keys), int(job.of_users.sum())
+    (38000, 20000)
+    """
+    users = zipf_stream(n, alpha, 20_000, seed=seed)
+    begins, ends = 7_000, 13_000
+    job = np.arange(n, n + scans * (ends - begins)).reshape(-1, scans)
+    middle = np.column_stack([users[begins:ends], job]).ravel()
+    keys = np.concatenate([users[:begins], middle, users[ends:]])
+    return NightlyJob(keys, keys < n, begins, begins + len(middle))
