@@ -27,7 +27,7 @@ from cachesim.simulation import simulate
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from cachesim.lab.panel import Listing
+    from cachesim.lab.panel import Listing, Panel
 
     Steps = tuple[NDArray[Any], NDArray[Any]]
     """Times, and what holds from each of them on."""
@@ -115,9 +115,10 @@ def _owners(requests: pd.DataFrame, loads: pd.DataFrame) -> NDArray[np.int64]:
 
 
 class _Followed(Protocol):
-    """What decides what is shown: an explorer, of which only the scenario file counts."""
+    """What decides what is shown: an explorer, of which the scenario file counts once it is at rest."""
 
     listing: Listing
+    finding: Panel
 
 
 class Animation(anywidget.AnyWidget):
@@ -152,23 +153,29 @@ class Animation(anywidget.AnyWidget):
         self.problem = ""
 
     def follow(self, explorer: _Followed, start: float = 0.0, end: float = 10.0) -> Self:
-        """Show the scenario of an explorer, cut to the window, now and whenever it changes; returns the animation.
+        """Show the scenario of an explorer, cut to the window, now and when it rests anew; returns the animation.
 
         What goes wrong now is raised; later it is told on the page.
         """
+        shown = ""
 
-        def replay(text: str) -> None:
-            scenario = Scenario(**tomllib.loads(text)).replace(duration=end, warmup=0)
-            self.show(simulate(scenario), start, end)
+        def replay() -> None:
+            nonlocal shown
+            if explorer.listing.text != shown:
+                shown = explorer.listing.text
+                scenario = Scenario(**tomllib.loads(shown)).replace(duration=end, warmup=0)
+                self.show(simulate(scenario), start, end)
 
-        def changed(change: Any) -> None:
-            try:
-                replay(change["new"])
-            except Exception as error:
-                self.problem = problem(error)
+        def changed(change: object) -> None:
+            if not explorer.finding.busy:  # while the controls move, every picture would be in their way
+                try:
+                    replay()
+                except Exception as error:
+                    self.problem = problem(error)
 
-        replay(explorer.listing.text)
+        replay()
         explorer.listing.observe(changed, "text")
+        explorer.finding.observe(changed, "busy")
         return self
 
     @t.default("run")

@@ -163,7 +163,9 @@ class Notebook:
         self.page.close()
 
     def theme(self, name: str) -> None:
-        self.tell(f"app => app.commands.execute('apputils:change-theme', {{theme: '{name}'}})")
+        self.tell(f"app => app.commands.execute('apputils:change-theme', {{theme: 'JupyterLab {name}'}})")
+        # JupyterLab fails where another change follows while its splash screen is up.
+        expect(self.page.locator("#jupyterlab-splash")).to_have_count(0)
 
     def errors(self) -> list[str]:
         """Tracebacks of cells and of Output widgets."""

@@ -37,12 +37,12 @@ from IPython.display import display
 
 from cachesim.lab.animation import Animation
 from cachesim.lab.controls import Button, Switch
-from cachesim.lab.panel import Listing
+from cachesim.lab.panel import Listing, Panel
 
 Animation.of(cs.simulate(scenario))
 """,
     """
-explorer = SimpleNamespace(listing=Listing(text=scenario.to_toml()))
+explorer = SimpleNamespace(listing=Listing(text=scenario.to_toml()), finding=Panel())
 switch, button = Switch(label="Single flight"), Button(label="Break")
 
 def turned(change):
@@ -102,12 +102,6 @@ class AnimationOnPage:
 
     def pixels(self) -> str:
         return str(self.canvas.evaluate("canvas => canvas.toDataURL()"))
-
-
-def wear(notebook: Notebook, theme: str) -> None:
-    """Change the theme, and wait until JupyterLab is through: its splash screen fails where another change follows."""
-    notebook.theme(f"JupyterLab {theme}")
-    expect(notebook.page.locator("#jupyterlab-splash")).to_have_count(0)
 
 
 @pytest.fixture(scope="module")
@@ -296,25 +290,25 @@ def test_tab_goes_through_the_controls(animation):
 
 
 def test_colours_follow_the_theme_and_paper_is_white(animation, notebook):
-    wear(notebook, "Dark")
+    notebook.theme("Dark")
     notebook.page.wait_for_function(f"({CORNER})(document.querySelector('.cachesim-animation canvas'))[0] < 50")
     notebook.page.evaluate("dispatchEvent(new Event('beforeprint'))")
     assert animation.canvas.evaluate(CORNER) == [255] * 4
     notebook.page.evaluate("dispatchEvent(new Event('afterprint'))")
     assert animation.canvas.evaluate(CORNER)[0] < 50
-    wear(notebook, "Light")
+    notebook.theme("Light")
     notebook.page.wait_for_function(f"({CORNER})(document.querySelector('.cachesim-animation canvas'))[0] > 200")
 
 
 @pytest.mark.parametrize("theme", ["Light", "Dark"])
 def test_looks(animation, notebook, theme):
     """Pictures of it, for people to look at: calm, the storm building, full, and the answer arriving."""
-    wear(notebook, theme)
+    notebook.theme(theme)
     SHOTS.mkdir(exist_ok=True)
     for name, moment in (("calm", 2.4), ("building", 3.2), ("full", 3.5), ("answer", 3.64)):
         animation.go_to(moment)
         animation.box.screenshot(path=SHOTS / f"animation_{name}_{theme.lower()}.png")
-    wear(notebook, "Light")
+    notebook.theme("Light")
 
 
 def test_follows_a_scenario_and_tells_what_goes_wrong(following, notebook):

@@ -11,7 +11,7 @@ from IPython.core.formatters import DisplayFormatter
 
 import cachesim as cs
 from cachesim.lab.animation import KINDS, Animation, Stages
-from cachesim.lab.panel import Listing
+from cachesim.lab.panel import Listing, Panel
 from cachesim.plots import in_flight
 
 HALF_A_SECOND = cs.Database(latency=cs.latency.Constant(0.5))
@@ -62,6 +62,7 @@ class Explorer:
     """As much of an explorer as an animation knows."""
 
     listing: Listing = field(default_factory=lambda: Listing(text=hot_key().to_toml()))
+    finding: Panel = field(default_factory=Panel)
 
 
 def rows(data: bytes, count: int) -> Any:
@@ -187,6 +188,17 @@ def test_it_follows_an_explorer():
     calm = hot_key(cs.Pattern("cache-aside", ttl=2)).replace(duration=300, warmup=20)
     explorer.listing.text = calm.to_toml() + "\n# another: in place of [cache] above\n# ttl = 3\n"
     assert animation.run == Animation.of(cs.simulate(calm.replace(duration=10, warmup=0))).run != storm
+
+
+def test_it_waits_until_the_explorer_is_at_rest():
+    explorer = Explorer()
+    animation = Animation().follow(explorer)
+    before = animation.run
+    explorer.finding.busy = True
+    explorer.listing.text = hot_key(seed=2).to_toml()
+    assert animation.run == before
+    explorer.finding.busy = False
+    assert animation.run == Animation.of(cs.simulate(hot_key(seed=2))).run
 
 
 def test_it_follows_within_its_window():
