@@ -46,7 +46,7 @@ def _verdict(comparison: Comparison, goal: Expectation) -> pd.Series[str]:
     means, intervals = comparison.mean(goal.metric), comparison.interval(goal.metric)
 
     def told(cache: str) -> str:
-        low, high = float(intervals.loc[cache, "low"]), float(intervals.loc[cache, "high"])
+        low, high = (float(intervals[end][cache]) for end in ("low", "high"))
         ends = {goal.met(low), goal.met(high)}
         word = "open" if len(ends) > 1 else "met" if True in ends else "missed"
         return f"{plus_minus(format_of(goal.metric), means[cache], (high - low) / 2)} {word}"

@@ -21,7 +21,7 @@ def worst(result: Result) -> tuple[str, float]:
     entries = result.entries.sort_values("stored")
     served = pd.merge_asof(stale, entries, left_on="time", right_on="stored", by="key")
     counts = served.groupby(["key", "stored"]).size().rename("count").reset_index()
-    most = counts.loc[counts["count"].idxmax()]
+    most = counts.sort_values("count", kind="stable").iloc[-1]
     return str(most["key"]), float(most["stored"])
 
 

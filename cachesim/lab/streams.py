@@ -16,9 +16,6 @@ from cachesim.world.keys import Zipf
 
 __all__ = ["NightlyJob", "nightly_job", "steady_curves", "zipf_stream"]
 
-_SETTLES = 0.25
-"""Requests before the counted ones, as a share of these."""
-
 
 def zipf_stream(n: int, alpha: float, requests: int, *, seed: int = 1) -> NDArray[np.int64]:
     """So many requests for `n` keys, 0 the most popular; that of rank i, from 1, is asked in proportion to i^-alpha.
@@ -36,9 +33,10 @@ def steady_curves(
 ) -> dict[str, pd.DataFrame]:
     """Hit ratios by size of full caches, for a stream as `zipf_stream` makes it: frames with size and hit_ratio.
 
-    The cold start is left out: first each key is asked once, the one not asked for longest first, in an order as if the
-    stream had gone on for ever (the times since the last request are exponential with the keys' rates). So an LRU cache
-    begins in its steady state; the others settle for a quarter of the requests more. The last `requests` are counted.
+    The cold start is left out. First each key is asked once, the one not asked for longest first, in an order as if the
+    stream had gone on for ever (the times since the last request are exponential with the keys' rates): so LRU begins
+    in its steady state. The others settle for as many requests as are counted afterwards, `requests`. LRU comes at all
+    sizes between the first and the last.
 
     >>> curve = steady_curves(1000, 0.8, ["lru"], [100], 100_000)["lru"]
     >>> round(float(curve["hit_ratio"].iloc[0]), 2)  # Che: .3778
@@ -46,11 +44,11 @@ def steady_curves(
     """
     shares = np.array(Zipf(n=n, alpha=alpha).probabilities())
     ages = np.random.default_rng([seed, 1]).standard_exponential(n) / shares
-    before = n + int(_SETTLES * requests)
-    stream = np.append(np.argsort(-ages), zipf_stream(n, alpha, before - n + requests, seed=seed))
+    stream = np.append(np.argsort(-ages), zipf_stream(n, alpha, 2 * requests, seed=seed))
     curves = {}
     for policy in policies:
-        whole, settling = (hit_rate_curve(keys, policy, sizes) for keys in (stream, stream[:before]))
+        asked = range(min(sizes), max(sizes) + 1) if policy == "lru" else sizes
+        whole, settling = (hit_rate_curve(keys, policy, asked) for keys in (stream, stream[:-requests]))
         hit_ratios = 1 - (whole.misses - settling.misses) / requests
         curves[policy] = pd.DataFrame({"size": whole.sizes, "hit_ratio": hit_ratios})
     return curves

@@ -80,7 +80,7 @@ def moved(minutes: pd.DataFrame) -> dict[str, float]:
     for measure in WATCHED:
         stays = measure.passed(minutes[measure.name]).rolling(_STAYS).sum() == _STAYS
         if stays.any():
-            found[measure.name] = float(minutes.index[stays.to_numpy().argmax()]) - _STAYS + 1
+            found[measure.name] = float(minutes.index[stays.to_numpy()][0]) - _STAYS + 1
     return found
 
 

@@ -9,6 +9,7 @@ from cachesim.plots.along_lifetimes import AlongLifetime
 from cachesim.plots.answers import answers
 from cachesim.plots.colours import BLUE, VERMILION
 from cachesim.plots.comparisons import comparison
+from cachesim.plots.disturbances import disturbance
 from cachesim.plots.early_recomputes import RecomputeInstants, recompute_instants, recomputes
 from cachesim.plots.herds import Herd, Herds, herds
 from cachesim.plots.late_fills import late_fill
@@ -49,6 +50,7 @@ __all__ = [
     "agreement",
     "answers",
     "comparison",
+    "disturbance",
     "herds",
     "hit_rate_curves",
     "in_flight",

@@ -87,8 +87,8 @@ def _old(stored: NDArray[np.float64], loads: pd.DataFrame, commits: NDArray[np.f
     begun, over = loads["start"].to_numpy(), loads["end"].to_numpy()
     own = np.isclose(stored[:, None], over, rtol=0, atol=_CLOSE)
     since = begun[own.argmax(axis=1)]
-    overtaken: NDArray[np.bool_] = ((since[:, None] < commits) & (commits <= stored[:, None])).any(axis=1)
-    return overtaken & own.any(axis=1)
+    overtaken = ((since[:, None] < commits) & (commits <= stored[:, None])).any(axis=1)
+    return np.logical_and(overtaken, own.any(axis=1))
 
 
 def _legend(ax: Axes) -> None:

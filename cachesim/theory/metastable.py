@@ -71,7 +71,7 @@ def storm_probability(
     sqrt(v s)) (Cox and Miller, "The Theory of Stochastic Processes", 1965, section 5.7). Approximate, within .15.
 
     >>> round(storm_probability(9, 1, timeout=1, outage=8, capacity=20, service_time=0.1, time=40), 2)
-    0.8
+    0.79
     """
     from scipy.special import log_ndtr, ndtr
 

@@ -32,6 +32,7 @@ def explorer(notebook):
     explorer.reset.click()
     expect(explorer.slider(RATE)).to_have_value("100")
     expect(explorer.finding).to_contain_text("1 + λD = 51.")
+    expect(explorer.box.locator("pre")).not_to_contain_text("seed =")  # which is sent after the picture
     yield explorer
     assert notebook.complaints == []
     assert notebook.errors() == []

@@ -53,7 +53,7 @@ class Eviction:
     """Where the controls stand: n keys of skew α, a policy, and the size of its cache in percent of the keys."""
 
     n: int = slider("Keys", "", 500, 2000, 250, start=1000)
-    alpha: float = slider("Skew α", "", 0, 1.4, 0.1, start=0.8)
+    alpha: float = slider("Skew α", "", 0, 1.2, 0.1, start=0.8)
     policy: str = choice("Policy", [name for name in NAMES if name != "opt"], start="sieve")
     share: int = slider("Size of the cache", "% of the keys", 2, 50, 2, start=10)
     seed: int = seed()
@@ -99,13 +99,11 @@ class Outcome(NamedTuple):
 def replayed(settings: Eviction, requests: int, report: Report) -> Outcome:
     """Replay as many requests against each policy, at each size."""
     sizes = sorted({settings.size, *(round(settings.n * share) for share in _SHARES)})
-    curves = {}
+    curves: dict[str, pd.DataFrame] = {}
     policies = dict.fromkeys(("lru", "fifo", settings.policy, "opt"))
     for done, policy in enumerate(policies):
         report(done / len(policies))
         curves |= steady_curves(settings.n, settings.alpha, [policy], sizes, requests, seed=settings.seed)
-    lru = curves["lru"]
-    curves["lru"] = lru[lru["size"].between(sizes[0], sizes[-1])]
     return Outcome(curves, requests)
 
 
@@ -161,7 +159,7 @@ class _Picture:
             sentence=f"{title}; the bound is {_percent(outcome.at('opt', size))}.",
             alt=_alt(settings, outcome),
             numbers=_numbers(settings, outcome),
-            note=_note(settings, outcome),
+            note=_note(outcome),
         )
 
 
@@ -181,7 +179,7 @@ def _percent(share: float) -> str:
 def _title(settings: Eviction, outcome: Outcome) -> str:
     """What the chosen cache gives, and what LRU would need for as much, or would give with more."""
     hit_ratio = outcome.at(settings.policy, settings.size)
-    head = f"{NAMES[settings.policy]} with {settings.size} of {settings.n:,} keys hits {_percent(hit_ratio)}"
+    head = f"{NAMES[settings.policy]} with {settings.size:,} of {settings.n:,} keys hits {_percent(hit_ratio)}"
     lru = outcome.curves["lru"]
     if settings.policy == "lru":
         return f"{head}, with half as many {_percent(outcome.at('lru', settings.size // 2))}"
@@ -197,8 +195,8 @@ def _alt(settings: Eviction, outcome: Outcome) -> str:
         for policy, curve in outcome.curves.items()
     ]
     return (
-        f"Hit ratio by size, from {settings.n // 100} to {settings.n // 2} entries: {', '.join(ends)}. Theory's circles "
-        f"lie on the curves of LRU and FIFO. {_title(settings, outcome)}."
+        f"Hit ratio by size, from {settings.n // 100} to {settings.n // 2:,} entries: {', '.join(ends)}. Theory's "
+        f"circles lie on the curves of LRU and FIFO. {_title(settings, outcome)}."
     )
 
 
@@ -219,14 +217,14 @@ def _numbers(settings: Eviction, outcome: Outcome) -> list[Number]:
     return [rows[policy] for policy in dict.fromkeys((settings.policy, *rows))]
 
 
-def _note(settings: Eviction, outcome: Outcome) -> str:
+def _note(outcome: Outcome) -> str:
     return (
-        f"From {outcome.requests:,} requests for each point, after {settings.n + outcome.requests // 4:,} that fill the "
-        f"caches: the first requests of the keys are not in it. Theory: Che's approximation, of LRU and of FIFO. "
-        f"The scenario file replays fewer, event by event."
+        f"From {outcome.requests:,} requests for each point, after as many that fill the caches: the first requests of "
+        f"the keys are not in it. Theory: Che's approximation, of LRU and of FIFO. The scenario file replays "
+        f"{min(outcome.requests, _LONGEST):,} requests, event by event."
     )
 
 
 def explore(run: Run[Eviction, Outcome] = replayed) -> Explorer[Eviction, Outcome]:
     """The explorer of eviction; `run` replays."""
-    return Explorer(Eviction, _Picture, run, moving=20_000, resting=300_000)
+    return Explorer(Eviction, _Picture, run, moving=20_000, resting=200_000)

@@ -158,8 +158,9 @@ class _Picture:
         self._above.set_title(title, loc="left", weight="bold")
         return Findings(
             sentence=f"{title}. {_theory(settings)}",
-            alt=f"Queries asked of the database during {_WINDOW:g} s, at most {asked.max():g}/s where it can do "
-            f"{CAPACITY:g}, and those done in time, {useful[-5:].mean():.0f}/s at the end. {title}.",
+            alt=f"The work of a database that can do {CAPACITY:g} queries/s, during {_WINDOW:g} s with an outage of "
+            f"{settings.outage:g} s: {asked[:3].mean():.1f} queries/s are asked at first, {asked[-5:].mean():.1f} at the "
+            f"end, and {useful[-5:].mean():.1f} are done in time then. {title}.",
             numbers=_numbers(settings, result, work),
             note=_note(settings, result),
         )

@@ -47,7 +47,7 @@ class WriteThrough:
     """Where the controls stand: μ in writes/s, m in ms."""
 
     write_rate: float = slider("Writes μ", "writes/s", 1, 5, 0.5, start=3.0)
-    way: int = slider("Commit to cache, mean m", "ms", 40, 240, 20, start=140)
+    way: int = slider("Mean way m", "ms", 40, 240, 20, start=140)
     if_newer: bool = switch("Set if newer")
     seed: int = seed()
 

@@ -12,6 +12,7 @@ from prometheus_client import CollectorRegistry
 
 import cachesim as cs
 from cachesim.lab import scraping, trouble
+from cachesim.lab.explorer import simulated
 from cachesim.lab.explorers.layers import Layers, _numbers, explore
 from cachesim.patterns import Metrics
 from cachesim.patterns.events import Event
@@ -45,10 +46,8 @@ class TestExplorer:
         ],
     )
     def test_says_how_the_layers_fare(self, settings, told):
-        explorer = explore()
-        for name, value in settings.items():
-            explorer.controls[name].value = value
-        assert told in explorer.finding.html
+        moved = Layers(**settings)
+        assert told in explore().sketch.draw(moved, simulated(moved, 3_000, lambda share: None)).sentence
 
     def test_the_lifetime_in_process_does_not_matter_to_the_database(self):
         overall = {Layers(l1_ttl=l1_ttl).expected.overall for l1_ttl in (0.5, 1, 5, 10)}
