@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+from cachetools import Cache
 from numpy.typing import NDArray
 
 from cachesim.curves.measuring import hit_rate_curve
-from cachesim.policies import Policy
 from cachesim.policies.replay import replay
 from cachesim.world.keys import Zipf
 
@@ -55,25 +55,24 @@ def steady_curves(
 
 
 class NightlyJob(NamedTuple):
-    """Requests of users, and between them, from `begins` to `ends`, those of a job that reads each of its keys once."""
+    """Requests of users, and among them, from the `begins`-th to the `ends`-th, those of a job that reads much once."""
 
     keys: NDArray[np.int64]
     of_users: NDArray[np.bool_]
     begins: int
-    """The first request of the job, as a place in `keys`."""
-
     ends: int
 
-    def hit_ratio(self, cache: Policy[int, int]) -> pd.Series[float]:
-        """Of the users' requests, a thousand after the other, by the place in `keys` where these end."""
+    def hit_ratio(self, cache: Cache[int, Any]) -> pd.Series[float]:
+        """Of the users' requests, by how many of them there were: one value for each thousand."""
         hits = np.fromiter(replay(cache, self.keys.tolist()), bool)[self.of_users]
-        thousands = len(hits) // 1000
-        places = np.flatnonzero(self.of_users)[999::1000][:thousands]
-        return pd.Series(hits[: 1000 * thousands].reshape(-1, 1000).mean(axis=1), places)
+        thousands = np.arange(1000, len(hits) + 1, 1000)
+        return pd.Series(hits.reshape(-1, 1000).mean(axis=1), thousands)
 
 
 def nightly_job(*, n: int = 1000, alpha: float = 0.9, scans: int = 3, seed: int = 1) -> NightlyJob:
-    """20,000 requests of users for `n` keys; in the middle third of them a job asks `scans` new keys between each two.
+    """20,000 requests of users for `n` keys, as `zipf_stream` makes them, and those of a job in the middle.
+
+    The job asks for `scans` keys after each request of a user, and for no key twice.
 
     >>> job = nightly_job()
     >>> len(job.keys), int(job.of_users.sum())
@@ -84,4 +83,4 @@ def nightly_job(*, n: int = 1000, alpha: float = 0.9, scans: int = 3, seed: int 
     job = np.arange(n, n + scans * (ends - begins)).reshape(-1, scans)
     middle = np.column_stack([users[begins:ends], job]).ravel()
     keys = np.concatenate([users[:begins], middle, users[ends:]])
-    return NightlyJob(keys, keys < n, begins, begins + len(middle))
+    return NightlyJob(keys, keys < n, begins, ends)

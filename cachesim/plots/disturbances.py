@@ -75,8 +75,7 @@ def disturbance(
     ax.grid(alpha=0.3)
     ax.spines[["top", "right"]].set_visible(False)
     most = max(losses, key=lambda name: losses[name][0] - losses[name][1])
-    finding = "{} falls from {:.0f} % to {:.0f} % during {}".format(
-        most, *(100 * ratio for ratio in losses[most]), what
-    )
+    before, during = losses[most]
+    finding = f"{most} falls from {100 * before:.0f} % to {100 * during:.0f} % during {what}"
     ax.set_title(title or finding, loc="left", weight="bold")
     return ax

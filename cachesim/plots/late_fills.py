@@ -88,7 +88,8 @@ def _old(stored: NDArray[np.float64], loads: pd.DataFrame, commits: NDArray[np.f
     own = np.isclose(stored[:, None], over, rtol=0, atol=_CLOSE)
     since = begun[own.argmax(axis=1)]
     overtaken = ((since[:, None] < commits) & (commits <= stored[:, None])).any(axis=1)
-    return np.logical_and(overtaken, own.any(axis=1))
+    old: NDArray[np.bool_] = np.logical_and(overtaken, own.any(axis=1))
+    return old
 
 
 def _legend(ax: Axes) -> None:

@@ -210,7 +210,7 @@ class ExplorerPage:
 
     def settle(self) -> None:
         """Wait until the longer run, which follows the last move, is shown."""
-        expect(self.finding).to_have_attribute("aria-busy", "false")
+        expect(self.finding).to_have_attribute("aria-busy", "false", timeout=20_000)
 
     def drag(self, slider: Locator, to: float) -> None:
         """Move a slider with the mouse to a share of its width."""

@@ -72,7 +72,7 @@ class Page:
     keys: int = slider("Keys of a page N", "keys", 5, 80, 5, start=50)
     round_trip: float = slider("Round trip to Redis r", "ms", 0.2, 5, 0.2, start=1.0)
     hit_ratio: int = slider("Keys in the cache h", "%", 60, 100, 1, start=90)
-    connections: int = slider("Connections to the database", "", 1, 20, 1, start=4)
+    connections: int = slider("Database connections", "", 1, 20, 1, start=4)
     seed: int = seed()
 
     def scenarios(self, requests: int) -> dict[str, Scenario]:

@@ -205,4 +205,4 @@ def _note(settings: Visited, outcome: Outcome) -> str:
 
 def explore(run: Run[Visited, Outcome] = simulated) -> Explorer[Visited, Outcome]:
     """The explorer of a page that browsers visit again; `run` simulates."""
-    return Explorer(Visited, _Picture, run, moving=300, resting=4_000)
+    return Explorer(Visited, _Picture, run, moving=300, resting=3_000)

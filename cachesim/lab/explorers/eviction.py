@@ -6,6 +6,7 @@ kernels rather than from events; the scenario is that of the chosen policy and s
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import sqrt
 from typing import NamedTuple
@@ -25,7 +26,7 @@ from cachesim.theory import che_fifo_hit_ratio, che_lru_hit_ratio
 from cachesim.world import arrivals, keys, latency
 from cachesim.world.database import Database
 
-__all__ = ["NAMES", "Eviction", "explore"]
+__all__ = ["NAMES", "Eviction", "by_size", "explore"]
 
 NAMES = {
     "lru": "LRU",
@@ -144,12 +145,7 @@ class _Picture:
         )
         sizes = [round(settings.n * share) for share in _TICKS]
         popularity = settings.popularity
-        self._curves.theory(
-            [
-                pd.Series([theory(popularity, size) for size in sizes], sizes)
-                for theory in (che_lru_hit_ratio, che_fifo_hit_ratio)
-            ]
-        )
+        self._curves.theory([by_size(theory, popularity, sizes) for theory in (che_lru_hit_ratio, che_fifo_hit_ratio)])
         hit_ratio = outcome.at(policy, size)
         self._line.set_xdata([size, size])
         self._mark.set_data([size], [hit_ratio])
@@ -161,6 +157,13 @@ class _Picture:
             numbers=_numbers(settings, outcome),
             note=_note(outcome),
         )
+
+
+def by_size(
+    theory: Callable[[Sequence[float], int], float], popularity: Sequence[float], sizes: Sequence[int]
+) -> pd.Series[float]:
+    """What a theory says of caches of these sizes."""
+    return pd.Series({size: theory(popularity, size) for size in sizes})
 
 
 def _columns(curve: pd.DataFrame) -> tuple[NDArray[np.int64], NDArray[np.float64]]:

@@ -61,7 +61,7 @@ Results = dict[str, Result]
 class Protections:
     """Where the controls stand: λ in requests/s, D in seconds, the number of nodes."""
 
-    rate: float = slider("Request rate λ", "requests/s", 20, 80, 5, start=80.0)
+    rate: float = slider("Request rate λ", "requests/s", 20, 70, 5, start=70.0)
     load_time: float = slider("Load time D", "s", 0.05, 0.4, 0.05, start=0.4)
     nodes: int = slider("Nodes", "", 1, 8, 1, start=4)
     seed: int = seed()
@@ -199,4 +199,4 @@ def _note(outcome: Results, expiries: dict[str, _Expiries]) -> str:
 
 def explore(run: Run[Protections, Results] = simulated) -> Explorer[Protections, Results]:
     """The explorer of the protections; `run` simulates."""
-    return Explorer(Protections, _Picture, run, moving=2_800)
+    return Explorer(Protections, _Picture, run, moving=2_400)

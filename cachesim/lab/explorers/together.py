@@ -34,9 +34,9 @@ if TYPE_CHECKING:
 __all__ = ["Together", "explore"]
 
 _TTL, _LOAD_TIME = 2.0, 0.1
-_WINDOW = 2.8
+_WINDOW = 2.6
 """What the picture shows, in seconds; the simulation lasts at least as long."""
-_STEPS = [0.01 * step for step in range(281)]
+_STEPS = [0.01 * step for step in range(261)]
 """Moments of the picture, in seconds."""
 
 Results = dict[str, Result]

@@ -181,7 +181,7 @@ def _numbers(settings: WriteThrough, result: Result, counts: _Counts) -> list[Nu
     ]
 
 
-def undone_beside_theory(settings: Mapping[float, WriteThrough], *, requests: int = 5_000, n: int = 5) -> Illustration:
+def undone_beside_theory(settings: Mapping[float, WriteThrough], *, requests: int = 3_000, n: int = 5) -> Illustration:
     """The share of writes that an older one undoes, by m (ms): runs with 95 % intervals, and what theory says."""
     shares = {}
     for way, setting in settings.items():
@@ -200,4 +200,4 @@ def undone_beside_theory(settings: Mapping[float, WriteThrough], *, requests: in
 
 def explore(run: Run[WriteThrough, Results] = simulated) -> Explorer[WriteThrough, Results]:
     """The explorer of two servers that write one row; `run` simulates."""
-    return Explorer(WriteThrough, _Picture, run, moving=1_500)
+    return Explorer(WriteThrough, _Picture, run, moving=1_500, resting=8_000)

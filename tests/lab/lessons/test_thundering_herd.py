@@ -41,7 +41,7 @@ class TestProtections:
         assert 1 <= simulated(explorer, "Loads per expiry, single flight in each process") <= nodes
 
     def test_all_meet_the_same_requests(self):
-        outcome = simulate_all(protections.Protections(), 2_800, lambda share: None)
+        outcome = simulate_all(protections.Protections(), 2_400, lambda share: None)
         times = {tuple(sorted(result.requests["time"])) for result in outcome.values()}
         assert len(outcome) == 5
         assert len(times) == 1
@@ -55,7 +55,7 @@ class TestProtections:
 
     def test_an_expiry_that_the_end_cuts_off_is_not_counted(self):
         """Three expiries, of 2, 1 and 1 loads; the last first load would end after the run."""
-        result = cs.simulate(protections.Protections().scenarios(2_800)["no protection"].replace(warmup=0))
+        result = cs.simulate(protections.Protections().scenarios(2_400)["no protection"].replace(warmup=0))
         start = [0.0, 0.3, 2.0, result.duration - 0.1]
         result.__dict__["loads"] = pd.DataFrame({"start": start, "end": np.add(start, 0.4)})
         expiries = protections._Expiries.of(result, 0.4)
