@@ -27,10 +27,9 @@ def not_modified_error(clients: int, visit_rate: float, change_rate: float, dura
     """How far the share of 304 of a run of `duration` seconds strays from `not_modified_ratio`, as a standard error.
 
     A change makes the next visit of *every* client a full answer, so the visits of a run are not independent; the times
-    L between changes are. In each, client i visits v_i times, a Poisson number of mean a L, and gets a full answer if
-    it visits at all: b_i = 1 if v_i > 0. With p = mu / (a + mu) the full share strays by the sum of b_i - p v_i over the
-    visits, n a L on average (ratio estimator; Cochran, Sampling Techniques, section 2.11). Approximate: for many changes
-    in a run.
+    L between changes are. In each, client i visits v_i times, a Poisson number of mean a L, and gets one full answer if
+    it visits at all: b_i = 1 if v_i > 0. With p = mu / (a + mu) the share strays by the sum of b_i - p v_i, of mean
+    0, over n a E[L] visits (renewal and reward, as in `cycles`). Approximate: for many changes in a run.
 
     >>> round(not_modified_error(clients=50, visit_rate=1 / 10, change_rate=1 / 60, duration=3600), 4)
     0.0164

@@ -39,7 +39,7 @@ __all__ = ["CacheAside", "explore"]
 _PRODUCTS = 100
 _RATE = 10.0
 """Requests per second, writes included."""
-_LONGEST = 15.0
+_LONGEST = 12.0
 """The longest lifetime, in seconds."""
 _LIFETIMES = np.linspace(0.5, _LONGEST, 21)
 _LIMITS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
@@ -237,4 +237,4 @@ def _note(settings: CacheAside, leased: Result) -> str:
 
 def explore(run: Run[CacheAside, Results] = simulated) -> Explorer[CacheAside, Results]:
     """The explorer of cache-aside; `run` simulates."""
-    return Explorer(CacheAside, _Picture, run)
+    return Explorer(CacheAside, _Picture, run, moving=800)

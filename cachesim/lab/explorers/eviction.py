@@ -150,7 +150,7 @@ class _Picture:
         self._line.set_xdata([size, size])
         self._mark.set_data([size], [hit_ratio])
         title = _title(settings, outcome)
-        self._axes.set_title(title, loc="left", weight="bold")
+        self._axes.set_title(title, loc="left", weight="bold", x=-0.08)
         return Findings(
             sentence=f"{title}; the bound is {_percent(outcome.at('opt', size))}.",
             alt=_alt(settings, outcome),
@@ -188,7 +188,7 @@ def _title(settings: Eviction, outcome: Outcome) -> str:
         return f"{head}, with half as many {_percent(outcome.at('lru', settings.size // 2))}"
     enough = lru[lru["hit_ratio"] >= hit_ratio]["size"]
     needed = f"{enough.iloc[0]:,}" if len(enough) else f"more than {lru['size'].iloc[-1]:,}"
-    return f"{head}; LRU needs {needed} for as much"
+    return f"{head}, as LRU does with {needed}"
 
 
 def _alt(settings: Eviction, outcome: Outcome) -> str:

@@ -215,7 +215,7 @@ def _numbers(settings: Metastable, result: Result, work: _Work) -> list[Number]:
     # Each request is 1 + r queries, so that their number in t seconds has variance λ (1 + r)² t.
     error = (1 + settings.retries) * sqrt(settings.rate / max(storm, _ENOUGH))
     return [
-        Number("Healing request rate", settings.healing, "requests/s"),
+        Number("Healing request rate", settings.healing, "1/s"),
         Number(
             "Queries asked in the storm",
             float(asked / storm) if counts else np.nan,

@@ -140,7 +140,7 @@ class TestExplorer:
     def test_its_sentence_says_what_lru_would_need(self):
         explorer = explore()
         assert explorer.finding.html.startswith("SIEVE with 100 of 1,000 keys hits 49.")
-        assert "; LRU needs 17" in explorer.finding.html
+        assert ", as LRU does with 17" in explorer.finding.html
         explorer.controls["policy"].value = "lru"
         explorer.rest()
         assert explorer.finding.html.startswith("LRU with 100 of 1,000 keys hits 3")
