@@ -187,7 +187,7 @@ def _title(settings: Eviction, outcome: Outcome) -> str:
     if settings.policy == "lru":
         return f"{head}, with half as many {_percent(outcome.at('lru', settings.size // 2))}"
     enough = lru[lru["hit_ratio"] >= hit_ratio]["size"]
-    needed = f"{enough.iloc[0]:,}" if len(enough) else f"more than {lru['size'].iloc[-1]:,}"
+    needed = f"{enough.iloc[0]:,}" if len(enough) else f"over {lru['size'].iloc[-1]:,}"
     return f"{head}, as LRU does with {needed}"
 
 

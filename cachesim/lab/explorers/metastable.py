@@ -159,8 +159,8 @@ class _Picture:
         return Findings(
             sentence=f"{title}. {_theory(settings)}",
             alt=f"The work of a database that can do {CAPACITY:g} queries/s, during {_WINDOW:g} s with an outage of "
-            f"{settings.outage:g} s: {asked[:3].mean():.1f} queries/s are asked at first, {asked[-5:].mean():.1f} at the "
-            f"end, and {useful[-5:].mean():.1f} are done in time then. {title}.",
+            f"{settings.outage:g} s: {asked[:3].mean():.1f} queries/s are asked at first, {asked[-5:].mean():.1f} at "
+            f"the end, and {useful[-5:].mean():.1f} are done in time then. {title}.",
             numbers=_numbers(settings, result, work),
             note=_note(settings, result),
         )
@@ -251,4 +251,4 @@ def _note(settings: Metastable, result: Result) -> str:
 
 def explore(run: Run[Metastable, Results] = simulated) -> Explorer[Metastable, Results]:
     """The explorer of a metastable failure; `run` simulates."""
-    return Explorer(Metastable, _Picture, run, moving=500, resting=3_000)
+    return Explorer(Metastable, _Picture, run, moving=400, resting=3_000)

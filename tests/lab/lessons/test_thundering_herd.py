@@ -125,6 +125,12 @@ def test_a_processor_that_is_shared_makes_the_herd_grow_as_the_notebook_says():
     assert abs(runs.mean("episode_size_mean") - expected) <= 4 * runs.standard_error("episode_size_mean")
 
 
+def test_the_rush_of_the_exercise_is_as_high_as_its_text_says():
+    metrics = cs.simulate(exercises.RUSH).metrics
+    assert metrics["peak_concurrent_loads"] == 18
+    assert metrics["largest_stampede"] == 1
+
+
 class TestHerds:
     def test_all_rows_have_one_scale(self):
         """A load is as high in the first row as in the others, whatever the row's own height."""
