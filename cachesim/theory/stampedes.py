@@ -56,8 +56,9 @@ def stampede_variance(rate: float, load_time: float) -> float:
 def single_flight_stampede_size(rate: float, load_time: float, nodes: int) -> float:
     """Mean number of loads when one key expires with single flight in each of k nodes.
 
-    1 + (k - 1) (1 - e^(-lambda D / k)). `rate` is that of all nodes together, spread evenly. The load of the first node ends D later, and its value is there
-    for everybody; until then each of the others loads once, if it is asked at all. At most k.
+    1 + (k - 1) (1 - e^(-lambda D / k)), at most k. `rate` is that of all nodes together, spread evenly. The load of the
+    first node ends D later, and its value is there for everybody; until then each of the others loads once, if it is
+    asked at all.
 
     >>> round(single_flight_stampede_size(rate=40, load_time=0.5, nodes=5), 4)
     4.9267

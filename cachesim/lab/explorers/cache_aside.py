@@ -56,7 +56,7 @@ class CacheAside:
 
     ttl: float = slider("Lifetime T", "s", 1, _LONGEST, 1, start=10.0)
     skew: float = slider("Skew of popularity α", "", 0, 1.2, 0.1, start=0.8)
-    writes: float = slider("Share of requests that write", "", 0, 0.5, 0.05, start=0.2)
+    writes: float = slider("Share of writes", "", 0, 0.5, 0.05, start=0.2)
     load_time: float = slider("Load time D", "s", 0.05, 1, 0.05, start=0.5)
     seed: int = seed()
 
