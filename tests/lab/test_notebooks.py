@@ -57,7 +57,7 @@ def hidden_errors(notebook: nbformat.NotebookNode) -> list[str]:
 
 
 def complaints(notebook: nbformat.NotebookNode) -> list[str]:
-    """What cells wrote to standard error: warnings, logged exceptions; not that curves are compiled, once on a machine."""
+    """What cells wrote to standard error: warnings, logged exceptions; but not that a curve is compiled."""
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", ())]
     lines = [line for output in outputs if output.get("name") == "stderr" for line in output["text"].splitlines()]
     return [line for line in lines if "once on this machine" not in line]

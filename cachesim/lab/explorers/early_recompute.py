@@ -222,12 +222,11 @@ def _theory(settings: EarlyRecompute) -> str:
 def _alt(early: pd.DataFrame, without: pd.DataFrame) -> str:
     """Where the marks are, for those who do not see them."""
     before = early[early["late"] < 0]["late"]
-    where = f"{len(before)} of them before the expiry" if len(before) else "none of them before the expiry"
-    first = f", the first {_seconds(-before.min())} before it" if len(before) else ""
+    first = f", the first {_seconds(-before.min())} early" if len(before) else ""
     return (
-        f"A row for each of {_KEYS} keys, a mark for each load, by the time from the key's expiry. With early "
-        f"recompute: {len(early)} marks, {where}{first}. Without: {len(without)} marks, all after the expiry, within "
-        f"{_seconds(without['late'].max())}."
+        f"Loads of {_KEYS} keys by the time from the key's expiry. With early recompute: {len(early)}, of which "
+        f"{len(before)} before the expiry{first}. Without: {len(without)}, all within "
+        f"{_seconds(without['late'].max())} after it."
     )
 
 

@@ -198,8 +198,8 @@ def _alt(settings: Eviction, outcome: Outcome) -> str:
         for policy, curve in outcome.curves.items()
     ]
     return (
-        f"Hit ratio by size, from {settings.n // 100} to {settings.n // 2:,} entries: {', '.join(ends)}. Theory's "
-        f"circles lie on the curves of LRU and FIFO. {_title(settings, outcome)}."
+        f"Hit ratio by size, {settings.n // 100} to {settings.n // 2:,} entries: {', '.join(ends)}; theory lies on LRU "
+        f"and FIFO. {_title(settings, outcome)}."
     )
 
 

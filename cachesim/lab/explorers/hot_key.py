@@ -25,11 +25,11 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["HotKey", "explore"]
+__all__ = ["TTL", "WINDOW", "HotKey", "Results", "explore"]
 
-_TTL = 2.0
+TTL = 2.0
 """The lifetime of the value, in seconds: short, so that it expires several times while one looks."""
-_WINDOW = 8.0
+WINDOW = 8.0
 """What the picture shows, in seconds; the simulation lasts at least as long."""
 _LIMITS = (1, 1.5, 2, 3, 4, 5, 6, 8, 10)
 """Where the vertical axis may end, times a power of ten: few enough that it rests while a slider moves."""
@@ -52,7 +52,7 @@ class HotKey:
             title="One hot key expires",
             arrivals=arrivals.Poisson(rate=self.rate),
             keys=keys.OneKey(),
-            cache=Pattern("cache-aside", ttl=_TTL, single_flight="process" if self.single_flight else "none"),
+            cache=Pattern("cache-aside", ttl=TTL, single_flight="process" if self.single_flight else "none"),
             database=Database(latency=latency.Constant(self.load_time)),
             duration=self.duration(requests),
             seed=self.seed,
@@ -71,8 +71,8 @@ class HotKey:
         its lifetime. The end of the simulation is put well after a first D, so that it cuts no storm short, and is the
         same with single flight: the same requests arrive.
         """
-        cycle, rest = 2 * self.load_time + _TTL, (self.load_time + _TTL) / 2
-        cycles = max(ceil((_WINDOW + rest) / cycle), floor((requests / self.rate + rest) / cycle))
+        cycle, rest = 2 * self.load_time + TTL, (self.load_time + TTL) / 2
+        cycles = max(ceil((WINDOW + rest) / cycle), floor((requests / self.rate + rest) / cycle))
         return round(cycles * cycle - rest, 3)
 
 
@@ -92,19 +92,19 @@ class _Picture:
     def draw(self, settings: HotKey, outcome: Results) -> Findings:
         """Show a result."""
         (result,) = outcome.values()
-        times, counts = in_flight(result.loads["start"], result.loads["end"], _WINDOW)
+        times, counts = in_flight(result.loads["start"], result.loads["end"], WINDOW)
         limit = _limit(1.1 * max(int(counts.max()), settings.unprotected + 4 * sqrt(settings.unprotected - 1)))
         mean = result.metrics["episode_size_mean"]
         if settings.single_flight:
             title = f"With single flight, each expiry sends {_loads(mean)}"
         else:
             title = f"Without single flight, each expiry sends about {_loads(mean)} at once"
-        self._storm.show(times, counts, end=_WINDOW, title=title, limit=limit)
+        self._storm.show(times, counts, end=WINDOW, title=title, limit=limit)
         name = "without" if settings.single_flight else "theory"
         self._storm.mark(settings.unprotected, f"{name}:\n1 + λD = {settings.unprotected:.5g}")
         return Findings(
             sentence=f"{title}; theory says {_theory(settings)}.",
-            alt=f"Requests in flight at the database during {_WINDOW:g} s: {_shape(counts)}. {title}.",
+            alt=f"Requests in flight at the database during {WINDOW:g} s: {_shape(counts)}. {title}.",
             numbers=_numbers(settings, result),
             note=_note(result),
         )
@@ -157,7 +157,7 @@ def _note(result: Result) -> str:
     return (
         f"From {result.metrics['requests']:,.0f} requests in {result.duration:g} s, with "
         f"{result.metrics['load_episodes']:.0f} expiries (the empty cache at the start counts as one). The value lives "
-        f"{_TTL:g} s. The picture shows the first {_WINDOW:g} s."
+        f"{TTL:g} s. The picture shows the first {WINDOW:g} s."
     )
 
 

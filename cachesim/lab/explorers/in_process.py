@@ -8,12 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from cachesim import theory
 from cachesim.lab.controls import seed, slider, switch
+from cachesim.lab.cycles import Cycles, errors, expected
 from cachesim.lab.explorer import Explorer, Findings, Run, simulated
 from cachesim.lab.panel import Number
 from cachesim.lab.picture import freeze, kept_figure
@@ -61,43 +60,15 @@ class InProcess:
         )
         return {"in-process": scenario}
 
-
-@dataclass(frozen=True)
-class _Cycles:
-    """What happened in whole cycles, each from a miss that finds nothing and no load to the next."""
-
-    count: int
-    shares: theory.Shares
-    wait: float
-
-    @classmethod
-    def of(cls, result: Result) -> _Cycles:
-        """The whole cycles of a run."""
-        starts = np.sort(result.loads["start"].to_numpy())
-        load_time = float((result.loads["end"] - result.loads["start"]).max())
-        firsts = starts[np.append(True, np.diff(starts) > load_time)]
-        reads = result.requests[result.requests["time"].between(firsts[0], firsts[-1], inclusive="left")]
-        outcomes = reads["outcome"].value_counts(normalize=True)
-        hit, delayed_hit, miss = (float(outcomes.get(name, 0.0)) for name in ("hit", "delayed_hit", "miss"))
-        return cls(len(firsts) - 1, theory.Shares(hit, delayed_hit, miss), float(reads["latency"].mean()))
-
-
-def _expected(settings: InProcess) -> tuple[theory.Shares, float]:
-    """Shares of the reads, and their mean wait in seconds."""
-    where = settings.rate, settings.load_time, settings.ttl
-    if settings.single_flight:
-        return theory.single_flight_shares(*where), theory.single_flight_wait(*where)
-    miss = theory.unprotected_miss_ratio(*where)
-    return theory.Shares(1 - miss, 0.0, miss), miss * settings.load_time
-
-
-def _errors(settings: InProcess, cycles: int) -> tuple[theory.Shares, float]:
-    """Standard errors of `_expected` over so many cycles."""
-    where = settings.rate, settings.load_time, settings.ttl, cycles
-    if settings.single_flight:
-        return theory.single_flight_share_errors(*where), theory.single_flight_wait_error(*where)
-    miss = theory.unprotected_miss_ratio_error(*where)
-    return theory.Shares(miss, 0.0, miss), miss * settings.load_time
+    @property
+    def key(self) -> dict[str, Any]:
+        """What theory needs to know of the key."""
+        return {
+            "rate": self.rate,
+            "load_time": self.load_time,
+            "ttl": self.ttl,
+            "single_flight": self.single_flight,
+        }
 
 
 class _Picture:
@@ -115,17 +86,17 @@ class _Picture:
     def draw(self, settings: InProcess, outcome: Results) -> Findings:
         """Show a result."""
         (result,) = outcome.values()
-        cycles = _Cycles.of(result)
-        expected, _ = _expected(settings)
+        cycles = Cycles.of(result)
+        says, _ = expected(**settings.key)
         waiting = cycles.shares.delayed_hit + cycles.shares.miss
         if settings.single_flight:
             title = f"{_percent(waiting)} of reads wait, {_percent(cycles.shares.miss)} load"
         else:
             title = f"{_percent(waiting)} of reads wait, and every one of them loads"
         self._waits.show(result.requests, result.loads, end=_WINDOW, limit=_HIGHEST, title=title)
-        self._shares.show(cycles.shares, expected, [_percent(share) for share in cycles.shares])
+        self._shares.show(cycles.shares, says, [_percent(share) for share in cycles.shares])
         return Findings(
-            sentence=f"{title}; theory says {_theory(expected)}.",
+            sentence=f"{title}; theory says {_theory(says)}.",
             alt=f"The wait of each read during {_WINDOW:g} s: {_shape(settings, result.loads)}. {title}.",
             numbers=_numbers(settings, result, cycles),
             note=_note(result, cycles),
@@ -136,8 +107,8 @@ def _percent(share: float) -> str:
     return f"{100 * share:.3g} %"
 
 
-def _theory(expected: theory.Shares) -> str:
-    return f"{_percent(expected.delayed_hit + expected.miss)} and {_percent(expected.miss)}"
+def _theory(shares: theory.Shares) -> str:
+    return f"{_percent(shares.delayed_hit + shares.miss)} and {_percent(shares.miss)}"
 
 
 def _shape(settings: InProcess, loads: pd.DataFrame) -> str:
@@ -148,18 +119,18 @@ def _shape(settings: InProcess, loads: pd.DataFrame) -> str:
     return f"{count} reads that load and wait {settings.load_time:g} s each, in groups, and between them reads that hit"
 
 
-def _numbers(settings: InProcess, result: Result, cycles: _Cycles) -> Sequence[Number]:
-    expected, wait = _expected(settings)
-    errors, wait_error = _errors(settings, cycles.count)
+def _numbers(settings: InProcess, result: Result, cycles: Cycles) -> Sequence[Number]:
+    shares, wait = expected(**settings.key)
+    share_errors, wait_error = errors(**settings.key, cycles=cycles.count)
     names = ("Hits", "Delayed hits", "Misses, each a load")
     return [
-        *(Number(*row) for row in zip(names, cycles.shares, "%%%", expected, errors, strict=True)),
+        *(Number(*row) for row in zip(names, cycles.shares, "%%%", shares, share_errors, strict=True)),
         Number("Wait, mean of all reads", cycles.wait, "s", wait, wait_error),
         Number("Largest stampede (loads)", result.metrics["largest_stampede"]),
     ]
 
 
-def _note(result: Result, cycles: _Cycles) -> str:
+def _note(result: Result, cycles: Cycles) -> str:
     return (
         f"From {result.metrics['requests']:,.0f} requests in {result.duration:,.0f} s, counted over {cycles.count} "
         f"whole cycles, each from a miss to the next that finds nothing. The picture shows the first {_WINDOW:g} s; "
