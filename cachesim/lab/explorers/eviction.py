@@ -194,7 +194,7 @@ def _title(settings: Eviction, outcome: Outcome) -> str:
 def _alt(settings: Eviction, outcome: Outcome) -> str:
     """What the curves do, for those who do not see them."""
     ends = [
-        f"{NAMES[policy]} from {_percent(curve['hit_ratio'].iloc[0])} to {_percent(curve['hit_ratio'].iloc[-1])}"
+        f"{NAMES[policy]} {100 * curve['hit_ratio'].iloc[0]:.0f} to {100 * curve['hit_ratio'].iloc[-1]:.0f} %"
         for policy, curve in outcome.curves.items()
     ]
     return (
