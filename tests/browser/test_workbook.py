@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -37,21 +39,23 @@ def check(explorer: ExplorerPage) -> None:
     choices = explorer.box.get_by_role("combobox")
     for slider in sliders.all():
         check_name(slider)
-        at_end = slider.input_value() == slider.get_attribute("max")
-        move(explorer, lambda slider=slider, at_end=at_end: slider.press("ArrowLeft" if at_end else "ArrowRight"))
-        move(explorer, lambda slider=slider: explorer.drag(slider, to=0.3))
+        move(explorer, partial(slider.press, "ArrowLeft" if in_upper_half(slider) else "ArrowRight"))
+        move(explorer, partial(explorer.drag, slider, to=0.1 if in_upper_half(slider) else 0.9))
     for switch in switches.all():
         check_name(switch)
-        move(explorer, lambda switch=switch: switch.press("Space"))
+        move(explorer, partial(switch.press, "Space"))
     for choice in choices.all():
         check_name(choice)
-        move(explorer, lambda choice=choice: choice.press("ArrowDown"))
+        move(explorer, partial(choice.press, "ArrowDown"))
     explorer.settle()
     assert explorer.problem.text_content() == ""
     explorer.reset.press("Enter")
-    explorer.settle()
-    assert explorer.pixels() == start
+    until(explorer, lambda: explorer.pixels() == start)
     expect(explorer.picture).to_have_count(1)
+
+
+def in_upper_half(slider: Locator) -> bool:
+    return bool(slider.evaluate("input => input.value - input.min > (input.max - input.min) / 2"))
 
 
 def check_name(control: Locator) -> None:
@@ -59,16 +63,22 @@ def check_name(control: Locator) -> None:
     assert control.evaluate("element => element.labels[0].innerText.trim()")
 
 
-def move(explorer: ExplorerPage, how: object) -> None:
+def move(explorer: ExplorerPage, how: Callable[[], None]) -> None:
     """Picture or numbers change, and theory allows what is shown."""
-    before = explorer.pixels() + explorer.box.get_by_role("table").inner_html()
-    how()  # type: ignore[operator]
-    explorer.page.wait_for_timeout(50)  # the message is on its way
-    for _ in range(100):
-        if explorer.pixels() + explorer.box.get_by_role("table").inner_html() != before:
-            break
-        explorer.page.wait_for_timeout(50)
-    else:
-        pytest.fail("neither picture nor numbers changed")
+
+    def seen() -> str:
+        return explorer.pixels() + explorer.box.get_by_role("table").inner_html()
+
+    before = seen()
+    how()
+    until(explorer, lambda: seen() != before)
     expect(explorer.box.locator('[data-agrees="false"]')).to_have_count(0)
     assert explorer.problem.text_content() == ""
+
+
+def until(explorer: ExplorerPage, true: Callable[[], bool]) -> None:
+    for _ in range(200):
+        if true():
+            return
+        explorer.page.wait_for_timeout(50)
+    pytest.fail(f"the page does not show it within 10 s: {explorer.box.inner_text()}")
