@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import redis.asyncio
 
-__all__ = ["Database", "redis_client"]
+__all__ = ["Database", "ask", "redis_client"]
 
 
 def redis_client() -> redis.asyncio.Redis:
@@ -52,3 +53,10 @@ class Database:
         finally:
             self._under_way -= 1
         return {"key": key, "load": load}
+
+
+async def ask(get: Callable[[], Awaitable[object]], *, times: int, pause: float) -> None:
+    """Await `get` so many times, with a pause in seconds after each."""
+    for _ in range(times):
+        await get()
+        await asyncio.sleep(pause)

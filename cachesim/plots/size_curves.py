@@ -81,7 +81,7 @@ class HitRateCurves:
         self.lines = [
             ax.plot([], [], color=colour, linestyle=dashes, linewidth=1.8, markersize=5)[0] for colour, dashes in styles
         ]
-        (self.circles,) = ax.plot([], [], "o", color="black", markerfacecolor="none", markersize=9, label="theory")
+        self.circles = ax.scatter([], [], s=81, facecolors="none", edgecolors="black", zorder=3, label="theory")
         self._names = [
             ax.annotate(
                 "",
@@ -128,7 +128,8 @@ class HitRateCurves:
     def theory(self, curves: Sequence[pd.Series[float]]) -> None:
         """Show what theory says as circles: hit ratios by size."""
         sizes = [size for curve in curves for size in curve.index]
-        self.circles.set_data(sizes, [hit_ratio for curve in curves for hit_ratio in curve])
+        hit_ratios = [hit_ratio for curve in curves for hit_ratio in curve]
+        self.circles.set_offsets(np.column_stack([sizes, hit_ratios]))
 
 
 def apart(heights: Sequence[float], gap: float) -> list[float]:

@@ -201,9 +201,13 @@ class ExplorerPage:
         return str(
             self.picture.evaluate(
                 """async image => {
-                    await image.decode();
-                    const bytes = new Uint8Array(await (await fetch(image.src)).arrayBuffer());
-                    return Array.from(bytes, byte => byte.toString(16)).join(" ");
+                    for (;;) {
+                        try {
+                            await image.decode();
+                            const bytes = new Uint8Array(await (await fetch(image.src)).arrayBuffer());
+                            return Array.from(bytes, byte => byte.toString(16)).join(" ");
+                        } catch (error) {} // another picture has taken its place meanwhile
+                    }
                 }"""
             )
         )

@@ -26,6 +26,9 @@ TITLES = {
     if notebooks.explorers(notebook)
 }
 
+SOME = ("00_start_here", "04_thundering_herd", "07_http", "11_eviction")
+"""Dashboards that `make test` opens; the others are in the slow lane, and their notebooks in JupyterLab always."""
+
 HARMLESS: tuple[str, ...] = ()
 """How console errors begin that Voilà itself makes, with nothing of ours on the page: none at present."""
 
@@ -116,7 +119,9 @@ def test_the_list_leads_to_every_dashboard(list_of_dashboards, theme):
         assert link.evaluate("link => link.pathname + link.search") == f"/voila/render/{stem}.ipynb{query}"
 
 
-@pytest.mark.parametrize("stem", TITLES)
+@pytest.mark.parametrize(
+    "stem", [pytest.param(stem, marks=[] if stem in SOME else pytest.mark.slow) for stem in TITLES]
+)
 def test_a_dashboard_has_explorers_that_move_and_no_code(list_of_dashboards, stem):
     page = list_of_dashboards("light")
     explorer = opened(page, stem)

@@ -7,8 +7,8 @@ from typing import Any
 from cachetools import Cache
 
 from cachesim.curves.measuring import hit_rate_curve
+from cachesim.lab.demonstrations.streams import nightly_job, zipf_stream
 from cachesim.lab.exercise import Exercise, number
-from cachesim.lab.streams import nightly_job, zipf_stream
 
 __all__ = ["keeps_its_users", "round_and_round", "size_for_80_percent"]
 
@@ -40,7 +40,7 @@ size_for_80_percent = Exercise(
     clue="A curve of LRU has every size. It has a method that turns the question round: `size_for`.",
     answer="""
     import cachesim as cs
-    from cachesim.lab.streams import zipf_stream
+    from cachesim.lab.demonstrations.streams import zipf_stream
 
     cs.hit_rate_curve(zipf_stream(1000, 0.9, 50_000)).size_for(0.8)
     """,

@@ -16,10 +16,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from cachesim.lab.controls import choice, seed, slider
+from cachesim.lab.demonstrations.streams import steady_curves
 from cachesim.lab.explorer import Explorer, Findings, Report, Run
 from cachesim.lab.panel import Number
 from cachesim.lab.picture import freeze, kept_figure
-from cachesim.lab.streams import steady_curves
 from cachesim.plots import HitRateCurves
 from cachesim.scenario import Pattern, Scenario
 from cachesim.theory import che_fifo_hit_ratio, che_lru_hit_ratio

@@ -8,9 +8,9 @@ import pytest
 
 import cachesim as cs
 from cachesim import patterns, pitfalls, plots
-from cachesim.lab.distance import Distant
+from cachesim.lab.demonstrations.distance import Distant
+from cachesim.lab.demonstrations.shop import Shop
 from cachesim.lab.explorers.batch import OneByOne, Page, explore, simulated
-from cachesim.lab.shop import Shop
 
 WRONG = {
     "one_by_one": 30 * 0.5 + 3 * 8,

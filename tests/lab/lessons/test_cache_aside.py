@@ -11,7 +11,8 @@ from matplotlib.patches import Rectangle
 
 import cachesim as cs
 from cachesim import patterns, pitfalls, plots, theory
-from cachesim.lab import absent_rows, late_fills, live, write_race
+from cachesim.lab import live
+from cachesim.lab.demonstrations import absent_rows, late_fills, write_race
 from cachesim.lab.exercises import cache_aside as exercises
 from cachesim.lab.explorer import simulated as simulate_all
 from cachesim.lab.explorers.cache_aside import CacheAside, explore

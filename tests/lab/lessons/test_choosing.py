@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 import cachesim as cs
-from cachesim.lab import choosing
+from cachesim.lab.demonstrations import choosing
 from cachesim.lab.exercises.choosing import survives, trial
 from cachesim.lab.explorer import simulated
 from cachesim.lab.explorers.metastable import CAPACITY, Metastable, explore

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 import cachesim as cs
 from cachesim import plots, policies, theory
+from cachesim.lab.demonstrations.streams import nightly_job, steady_curves, zipf_stream
 from cachesim.lab.exercises import eviction as exercises
 from cachesim.lab.explorers.eviction import Eviction, by_size, explore
-from cachesim.lab.streams import nightly_job, steady_curves, zipf_stream
 from cachesim.plots.size_curves import apart
 
 WRONG = {"round_and_round": 0.9, "size_for_80_percent": 800, "keeps_its_users": policies.Lru(100)}

@@ -9,7 +9,7 @@ import pytest
 
 import cachesim as cs
 from cachesim import patterns
-from cachesim.lab import http_cases, serving
+from cachesim.lab.demonstrations import http_cases, serving
 from cachesim.lab.explorers.conditional import Visited, changes_of, explore, simulated
 
 WRONG = {

@@ -11,7 +11,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 import cachesim as cs
-from cachesim.lab import scraping, trouble
+from cachesim.lab.demonstrations import scraping, trouble
 from cachesim.lab.explorer import simulated
 from cachesim.lab.explorers.layers import Layers, _numbers, explore
 from cachesim.patterns import Metrics

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from cachesim.curves.measuring import hit_rate_curve
 from cachesim.policies.replay import replay
-from cachesim.world.keys import Zipf
+from cachesim.world.keys import Documentation, Zipf
 
-__all__ = ["NightlyJob", "nightly_job", "steady_curves", "zipf_stream"]
+__all__ = ["NightlyJob", "documentation", "nightly_job", "steady_curves", "zipf_stream"]
 
 
 def zipf_stream(n: int, alpha: float, requests: int, *, seed: int = 1) -> NDArray[np.int64]:
@@ -26,6 +26,15 @@ def zipf_stream(n: int, alpha: float, requests: int, *, seed: int = 1) -> NDArra
     bounds = np.cumsum(Zipf(n=n, alpha=alpha).probabilities())
     bounds[-1] = 1.0
     return bounds.searchsorted(np.random.default_rng(seed).random(requests), side="right")
+
+
+def documentation() -> list[str]:
+    """The words of Python's documentation, in order: a real stream that everybody has.
+
+    >>> len(documentation()) > 100_000
+    True
+    """
+    return list(Documentation().stream(np.random.default_rng(1)))
 
 
 def steady_curves(

@@ -10,7 +10,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from cachesim.formatting import format_of, plus_minus
-from cachesim.scenario import Expectation
+from cachesim.scenario import Expectation, bundled, load
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -19,7 +19,10 @@ if TYPE_CHECKING:
     from cachesim.comparison import Comparison
     from cachesim.result import Result
 
-__all__ = ["NarrowDatabase", "advice_on", "answered_after_outage", "ask_again", "verdicts"]
+__all__ = ["FLUSH", "NarrowDatabase", "advice_on", "answered_after_outage", "ask_again", "verdicts"]
+
+FLUSH = load(bundled()["cache-flush"])
+"""The bundled scenario of a cache that is flushed while it hides how little the database can do."""
 
 
 def verdicts(comparison: Comparison, goals: Mapping[str, str]) -> pd.DataFrame:
