@@ -197,15 +197,15 @@ class ExplorerPage:
         return row.get_by_role("cell").first.inner_text()
 
     def pixels(self) -> str:
-        """The bytes of the picture on the page, as text."""
+        """A digest of the picture on the page."""
         return str(
             self.picture.evaluate(
                 """async image => {
                     for (;;) {
                         try {
                             await image.decode();
-                            const bytes = new Uint8Array(await (await fetch(image.src)).arrayBuffer());
-                            return Array.from(bytes, byte => byte.toString(16)).join(" ");
+                            const bytes = await (await fetch(image.src)).arrayBuffer();
+                            return new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)).toString();
                         } catch (error) {} // another picture has taken its place meanwhile
                     }
                 }"""

@@ -94,8 +94,8 @@ class TestCurves:
 
     def test_theory_is_drawn_as_circles(self):
         axes = plots.hit_rate_curves({"lru": self.FRAME}, theory={"lru": pd.Series({10: 0.4, 100: 0.8})})
-        (circles,) = [line for line in axes.lines if line.get_label() == "theory"]
-        assert np.asarray(circles.get_xydata()).tolist() == [[10, 0.4], [100, 0.8]]
+        (circles,) = [artist for artist in axes.collections if artist.get_label() == "theory"]
+        assert np.asarray(circles.get_offsets()).tolist() == [[10, 0.4], [100, 0.8]]
 
     def test_all_of_a_curve_is_in_sight(self):
         low, high = plots.hit_rate_curves({"lru": self.FRAME}).get_xlim()
