@@ -225,7 +225,7 @@ class ExplorerPage:
         thumb, height = 16, box["y"] + box["height"] / 2
         self.page.mouse.move(box["x"] + thumb / 2 + (at - low) / (high - low) * (box["width"] - thumb), height)
         self.page.mouse.down()
-        self.page.mouse.move(box["x"] + to * box["width"], height, steps=20)
+        self.page.mouse.move(box["x"] + to * box["width"], height, steps=8)
         self.page.mouse.up()
 
 
