@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, PercentFormatter
 
 from cachesim.plots.colours import GREY, SERIES
-from cachesim.plots.size_curves import apart
+from cachesim.plots.size_curves import apart, leader_line
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -57,14 +57,7 @@ def disturbance(
             (1.03, place),
             textcoords=ax.get_yaxis_transform(),
             va="center",
-            arrowprops={
-                "arrowstyle": "-",
-                "color": colour,
-                "linewidth": 0.8,
-                "shrinkA": 1,
-                "shrinkB": 2,
-                "relpos": (0, 0.5),
-            },
+            arrowprops=leader_line(colour),
         )
         before = series[series.index <= begins].mean()
         losses[name] = (before, series[(series.index > begins) & (series.index <= ends)].mean())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from numpy.typing import NDArray
 
-__all__ = ["HitRateCurves", "apart", "hit_rate_curves"]
+__all__ = ["HitRateCurves", "apart", "hit_rate_curves", "leader_line"]
 
 _MOST_MARKERS = 12
 _MOST_LABELS = 14
@@ -89,14 +89,7 @@ class HitRateCurves:
                 (1.03, 1),
                 textcoords=ax.get_yaxis_transform(),  # beside the axes, at the height of a hit ratio
                 va="center",
-                arrowprops={
-                    "arrowstyle": "-",
-                    "color": colour,
-                    "linewidth": 0.8,
-                    "shrinkA": 1,
-                    "shrinkB": 2,
-                    "relpos": (0, 0.5),
-                },
+                arrowprops=leader_line(colour),
                 annotation_clip=False,
             )
             for colour, _ in styles
@@ -130,6 +123,11 @@ class HitRateCurves:
         sizes = [size for curve in curves for size in curve.index]
         hit_ratios = [hit_ratio for curve in curves for hit_ratio in curve]
         self.circles.set_offsets(np.column_stack([sizes, hit_ratios]))
+
+
+def leader_line(colour: str) -> dict[str, Any]:
+    """The thin line from the end of a curve to its name: what matplotlib calls the properties of an arrow."""
+    return {"arrowstyle": "-", "color": colour, "linewidth": 0.8, "shrinkA": 1, "shrinkB": 2, "relpos": (0, 0.5)}
 
 
 def apart(heights: Sequence[float], gap: float) -> list[float]:
