@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import sys
-import tomllib
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, redirect_stdout
-from importlib import import_module
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from cachesim.cli.naming import factory_named, room_for_code, scenario_named
 from cachesim.console import (
     BAD_INPUT,
     DONE,
@@ -68,11 +65,11 @@ def run_command(
     """Run SCENARIO, a file or the name of a bundled one."""
     from cachesim.summary import Summary
 
-    chosen = _scenario(scenario, changes, seed)
+    chosen = scenario_named(scenario, changes, seed)
     require_writable("--json", None if json_file == "-" else json_file)
     require_writable("--plot", plot_file, PICTURES)
-    with _room_for_code():
-        factory = None if cache is None else _factory(cache)
+    with room_for_code():
+        factory = None if cache is None else factory_named(cache)
         runs, first = _simulate(scenario, chosen, factory, replications, draw=plot_file is not None)
     summary = Summary(chosen, runs, cache)
     if json_file == "-":
@@ -85,77 +82,6 @@ def run_command(
         assert first is not None
         write("--plot", plot_file, _drawn(first, plot_file))
     return _verdict(summary, scenario, check)
-
-
-# What to run
-
-
-def _scenario(name: str, changes: Sequence[str], seed: int | None) -> Scenario:
-    """The scenario in a file or of a bundled name, changed as `--set` and `--seed` say."""
-    from cachesim.scenario import bundled, load
-    from cachesim.settings import ScenarioError
-
-    known = bundled()
-    try:
-        scenario = load(known[name] if name in known and not Path(name).is_file() else name)
-    except ScenarioError as error:
-        others = f"; bundled scenarios: {', '.join(known)}" if str(error).endswith("no such file") else ""
-        raise Stop(BAD_INPUT, f"{error}{others}") from None
-    table = dict(map(_change, changes))
-    if seed is not None:
-        table["seed"] = seed
-    try:
-        return scenario.replace(**table) if table else scenario
-    except ScenarioError as error:
-        raise Stop(BAD_INPUT, f"{name}, changed by --set: {error}") from None
-
-
-def _change(text: str) -> tuple[str, Any]:
-    """A dotted name and a value: a TOML literal, else text.
-
-    >>> _change("cache.ttl=5"), _change("cache.pattern=in-process")
-    (('cache.ttl', 5), ('cache.pattern', 'in-process'))
-    """
-    name, equals, literal = text.partition("=")
-    name = name.strip()
-    if not equals or not all(name.split(".")):
-        raise Stop(BAD_INPUT, f"--set: {text!r} is not allowed; FIELD=VALUE, as in cache.ttl=5")
-    try:
-        table = tomllib.loads(f"value = {literal}")
-    except (ValueError, RecursionError):
-        return name, literal
-    return name, table["value"] if len(table) == 1 else literal
-
-
-def _factory(text: str) -> Factory:
-    """What MODULE:FACTORY names."""
-    name, _, path = text.partition(":")
-    if not name or not path:
-        raise Stop(BAD_INPUT, f"--cache: {text!r} is not allowed; MODULE:FACTORY, as in my_cache:factory")
-    try:
-        found: Any = import_module(name)
-    except (Exception, SystemExit) as error:
-        raise Stop(BAD_INPUT, f"--cache: the module {name!r} cannot be imported; {told(error)}") from None
-    try:
-        for attribute in path.split("."):
-            found = getattr(found, attribute)
-    except AttributeError as error:
-        raise Stop(BAD_INPUT, f"--cache: {text!r} is not allowed; {error}") from None
-    if not callable(found):
-        raise Stop(BAD_INPUT, f"--cache: {text!r} is {found!r}; a factory is called with a node and returns a cache")
-    return found  # type: ignore[no-any-return]
-
-
-@contextmanager
-def _room_for_code() -> Iterator[None]:
-    """Somebody's own code is imported from the working folder, and prints to standard error."""
-    before = list(sys.path)
-    sys.path.insert(0, "")
-    try:
-        with redirect_stdout(sys.stderr):
-            yield
-    finally:
-        sys.path[:] = before
 
 
 # The run

@@ -1,0 +1,1 @@
+"""The fixture `simulate` for the test suites of those who use cachesim."""
