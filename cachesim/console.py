@@ -13,11 +13,11 @@ from io import BytesIO
 from pathlib import Path
 from secrets import token_hex
 from shutil import copymode
-from sysconfig import get_path
-from traceback import walk_tb
 from typing import TYPE_CHECKING
 
 import click
+
+from cachesim.messages import one_line
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -29,13 +29,11 @@ __all__ = [
     "INTERRUPTED",
     "PICTURES",
     "Stop",
-    "one_line",
     "picture",
     "progress",
     "require_writable",
     "show",
     "tell",
-    "told",
     "usage",
     "write",
 ]
@@ -162,16 +160,6 @@ def progress(total: float | None, unit: str) -> Iterator[Callable[[float], None]
 # Messages
 
 
-def one_line(text: str, most: int = 300) -> str:
-    r"""The text as one line that can be printed anywhere, shortened in the middle if it is long.
-
-    >>> one_line("a\n  b\x1b")
-    'a b�'
-    """
-    text = "".join(c if c.isprintable() else "�" for c in " ".join(text.split()))
-    return text if len(text) <= most else f"{text[: most // 2]} ... {text[-most // 2 :]}"
-
-
 def usage(error: click.ClickException) -> str:
     """What click found wrong, and what is allowed."""
     message, context = error.format_message().rstrip("."), getattr(error, "ctx", None)
@@ -181,13 +169,3 @@ def usage(error: click.ClickException) -> str:
     if isinstance(error, click.NoSuchOption) and command is not None:
         return f"{message}; options: {', '.join(p.opts[0] for p in command.params if isinstance(p, click.Option))}"
     return f"{message}; see {'cachesim' if context is None else context.command_path} --help"
-
-
-def told(error: BaseException) -> str:
-    """An exception in one line: its type, its text, and where in somebody's own code it was raised."""
-    text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-    folders = [str(Path(__file__).parent), *map(get_path, ("stdlib", "platstdlib", "purelib", "platlib"))]
-    foreign = ("<", *(folder + os.sep for folder in folders))
-    places = [(frame.f_code.co_filename, line) for frame, line in walk_tb(error.__traceback__)]
-    own = [f"{Path(file).name}:{line}" for file, line in places if not file.startswith(foreign)]
-    return f"{text} ({own[-1]})" if own else text

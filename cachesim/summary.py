@@ -15,9 +15,9 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from cachesim.console import one_line
 from cachesim.estimates import estimate
 from cachesim.formatting import format_of, listed, seconds, shown
+from cachesim.messages import one_line
 from cachesim.result import Result
 from cachesim.run_length import advice
 from cachesim.scenario import Expectation, Scenario

@@ -13,10 +13,12 @@ from typing import Any
 import click
 
 from cachesim.cli.advise import advise_command
+from cachesim.cli.compare import compare_command
 from cachesim.cli.curve import curve_command
 from cachesim.cli.run import EXAMPLES, run_command
 from cachesim.cli.scenarios import scenarios_command
-from cachesim.console import BAD_INPUT, DONE, FAILED, INTERRUPTED, Stop, tell, told, usage
+from cachesim.console import BAD_INPUT, DONE, FAILED, INTERRUPTED, Stop, tell, usage
+from cachesim.messages import told
 
 __all__ = ["main"]
 
@@ -61,5 +63,5 @@ def _commands() -> None:
     """Watch caches break and see why the fix works, in simulated time."""
 
 
-for _command in (run_command, scenarios_command, curve_command, advise_command):
+for _command in (run_command, compare_command, curve_command, advise_command, scenarios_command):
     _commands.add_command(_command)

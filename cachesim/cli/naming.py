@@ -10,7 +10,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cachesim.console import BAD_INPUT, Stop, told
+from cachesim.console import BAD_INPUT, Stop
+from cachesim.messages import told
 
 if TYPE_CHECKING:
     from cachesim.scenario import Scenario
@@ -64,22 +65,22 @@ def value_of(literal: str) -> Any:
     return table["value"] if len(table) == 1 else literal
 
 
-def factory_named(text: str) -> Factory:
-    """What MODULE:FACTORY names."""
+def factory_named(text: str, option: str = "--cache") -> Factory:
+    """What MODULE:FACTORY names, as `option` gives it."""
     name, _, path = text.partition(":")
     if not name or not path:
-        raise Stop(BAD_INPUT, f"--cache: {text!r} is not allowed; MODULE:FACTORY, as in my_cache:factory")
+        raise Stop(BAD_INPUT, f"{option}: {text!r} is not allowed; MODULE:FACTORY, as in my_cache:factory")
     try:
         found: Any = import_module(name)
     except (Exception, SystemExit) as error:
-        raise Stop(BAD_INPUT, f"--cache: the module {name!r} cannot be imported; {told(error)}") from None
+        raise Stop(BAD_INPUT, f"{option}: the module {name!r} cannot be imported; {told(error)}") from None
     try:
         for attribute in path.split("."):
             found = getattr(found, attribute)
     except AttributeError as error:
-        raise Stop(BAD_INPUT, f"--cache: {text!r} is not allowed; {error}") from None
+        raise Stop(BAD_INPUT, f"{option}: {text!r} is not allowed; {error}") from None
     if not callable(found):
-        raise Stop(BAD_INPUT, f"--cache: {text!r} is {found!r}; a factory is called with a node and returns a cache")
+        raise Stop(BAD_INPUT, f"{option}: {text!r} is {found!r}; a factory is called with a node and returns a cache")
     return found  # type: ignore[no-any-return]
 
 

@@ -20,9 +20,9 @@ from cachesim.console import (
     require_writable,
     show,
     tell,
-    told,
     write,
 )
+from cachesim.messages import told
 
 if TYPE_CHECKING:
     from cachesim.result import Result
