@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from cachesim.scenario import Pattern, Scenario, load
     from cachesim.settings import ScenarioError
     from cachesim.simulation import simulate
+    from cachesim.sweeps.designs import Between
+    from cachesim.sweeps.sweeping import sweep
     from cachesim.world import arrivals, faults, keys, latency
     from cachesim.world.clients import Clients
     from cachesim.world.database import Database, DatabaseError
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Advice",
+    "Between",
     "Clients",
     "Comparison",
     "Database",
@@ -56,6 +59,7 @@ __all__ = [
     "patterns",
     "replicate",
     "simulate",
+    "sweep",
 ]
 
 _MODULES = {
@@ -75,6 +79,8 @@ _NAMES = {
     "scenario": ("Pattern", "Scenario", "load"),
     "settings": ("ScenarioError",),
     "simulation": ("simulate",),
+    "sweeps.designs": ("Between",),
+    "sweeps.sweeping": ("sweep",),
     "world.clients": ("Clients",),
     "world.database": ("Database", "DatabaseError"),
     "world.loop": ("DeadlockError", "SimLoop", "SimulationError"),

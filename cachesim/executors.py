@@ -11,7 +11,7 @@ import os
 import signal
 import sys
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import BrokenExecutor, Executor, Future, as_completed
 from contextlib import suppress
 from math import inf
@@ -52,7 +52,7 @@ def outcomes(
     executor: Any = None,
     workers: int | None = None,
     time_limit: float | None = None,
-) -> Iterator[tuple[int, R | Lost]]:
+) -> Generator[tuple[int, R | Lost], None, None]:
     """What becomes of each item, with its number, as it is done.
 
     `executor`: a `concurrent.futures.Executor` or a `dask.distributed.Client`, which stays open. None: processes of
@@ -72,7 +72,9 @@ def outcomes(
     return _over(executor, work, items)
 
 
-def _over(executor: Executor, work: Callable[[T], R], items: Sequence[T]) -> Iterator[tuple[int, R | Lost]]:
+def _over(
+    executor: Executor, work: Callable[[T], R], items: Sequence[T]
+) -> Generator[tuple[int, R | Lost], None, None]:
     futures: dict[Future[R], int] = {}
     try:
         for number, item in enumerate(items):
@@ -99,7 +101,7 @@ def _submitted(executor: Executor, work: Callable[[T], R], item: T) -> Future[R]
 
 def _in_processes(
     work: Callable[[T], R], items: Sequence[T], workers: int, time_limit: float | None
-) -> Iterator[tuple[int, R | Lost]]:
+) -> Generator[tuple[int, R | Lost], None, None]:
     waiting = deque(enumerate(items))
     crew = [_Worker(work, time_limit) for _ in range(min(workers, len(items)))]
     unfinished = len(items)

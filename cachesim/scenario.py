@@ -6,6 +6,7 @@ import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
+from hashlib import sha256
 from importlib import resources
 from math import isfinite, nan
 from operator import eq, ge, gt, le, lt
@@ -212,6 +213,17 @@ class Scenario(Setting):
                 place = inside
             place[_place(place, last, name)] = value
         return Scenario(**table)
+
+    @property
+    def digest(self) -> str:
+        """Hex SHA-256 of what is simulated: the scenario as TOML, without title, expectations and seed.
+
+        Equal scenarios have equal digests, however they were written; a recorded stream counts by its path.
+        """
+        table = {name: value for name, value in self.table().items() if name not in ("title", "expect", "seed")}
+        if self.duration is not None:
+            table["duration"] = self.duration  # written out or left to the default: the same
+        return sha256(tomli_w.dumps(table).encode()).hexdigest()
 
     def to_toml(self) -> str:
         """The scenario as the text of a scenario file; reading it back gives an equal scenario."""

@@ -30,13 +30,13 @@ from cachesim.world.database import SimDatabase
 from cachesim.world.deadlock import DeadlockError, deadlock
 from cachesim.world.faults import Deploy, NodePause, of_kind, resumed
 from cachesim.world.fleet import Fleet
-from cachesim.world.interrupt import stopped_by_interrupt
 from cachesim.world.loop import SimLoop
 from cachesim.world.metrics import measure
 from cachesim.world.nodes import Factory, Node
 from cachesim.world.recorder import Outcome, Recorder
 from cachesim.world.redis import SimRedis, SimServer
 from cachesim.world.requests import Batch, Request, batches
+from cachesim.world.stopping import stopped_after, stopped_by_interrupt
 from cachesim.world.traffic import ClosedTraffic, OpenTraffic, Traffic
 from cachesim.world.writes import Writes, WritesBehind
 
@@ -60,15 +60,18 @@ def simulate(
     record: Literal["tables", "summary"] = "tables",
     strict: bool = False,
     progress: Callable[[float], None] | None = None,
+    time_limit: float | None = None,
 ) -> Result:
     """Run a scenario and return what came out.
 
     `cache` puts your own cache in the place of the scenario's pattern (see `cachesim.world.caches`). `record="summary"`
     keeps no tables, so memory stays bounded. `strict` raises the first exception that nobody took. `progress` is told
-    the simulated time in seconds now and then; what it raises ends the run and is raised.
+    the simulated time in seconds now and then; what it raises ends the run and is raised. `time_limit`: seconds of real
+    time after which the run is given up (default: never).
 
     Where an event loop already runs in the thread (Jupyter), the simulation runs in a thread of its own. Raises
-    `ScenarioError` for recorded streams that cannot be read and `SimulationError` for what a simulation cannot do.
+    `ScenarioError` for recorded streams that cannot be read and `SimulationError` for what a simulation cannot do, or not
+    in `time_limit`.
 
     >>> import cachesim as cs
     >>> scenario = cs.Scenario(
@@ -80,7 +83,7 @@ def simulate(
     """
     if record not in ("tables", "summary"):
         raise ValueError(f'record: {record!r} is not allowed; "tables" or "summary"')
-    simulation = _Simulation(scenario, cache, record == "tables", progress)
+    simulation = _Simulation(scenario, cache, record == "tables", progress, time_limit)
     try:
         asyncio.get_running_loop()
     except RuntimeError:
@@ -107,9 +110,14 @@ class _Simulation:
     """One run, from its scenario to its result."""
 
     def __init__(
-        self, scenario: Scenario, cache: Factory | None, tables: bool, progress: Callable[[float], None] | None
+        self,
+        scenario: Scenario,
+        cache: Factory | None,
+        tables: bool,
+        progress: Callable[[float], None] | None,
+        time_limit: float | None,
     ) -> None:
-        self.scenario, self.tables, self.progress = scenario, tables, progress
+        self.scenario, self.tables, self.progress, self.time_limit = scenario, tables, progress, time_limit
         self.factory = cache or CACHES[scenario.cache.pattern].factory(scenario.cache.options)
         self.loop = SimLoop(simpy.Environment(initial_time=0.0))
         end = inf if scenario.duration is None else scenario.duration
@@ -119,7 +127,7 @@ class _Simulation:
 
     def run(self) -> Result:
         try:
-            with stopped_by_interrupt(self.loop):
+            with stopped_by_interrupt(self.loop), stopped_after(self.time_limit, self.loop):
                 return self._run()
         except TraceError as error:  # met at the first request or at any later one
             raise ScenarioError(Problem("", str(error))) from None
