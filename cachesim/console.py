@@ -130,7 +130,7 @@ def picture(axes: Axes, name: str) -> bytes:
 
 @contextmanager
 def progress(total: float | None, unit: str) -> Iterator[Callable[[float], None] | None]:
-    """A bar on standard error, if that is a terminal: it is told how much is done."""
+    """A bar on standard error, if that is a terminal: it is told how much is done, first what was done before."""
     if sys.stderr is None or not sys.stderr.isatty():
         yield None
         return
@@ -152,6 +152,8 @@ def progress(total: float | None, unit: str) -> Iterator[Callable[[float], None]
     ) as bar:
 
         def report(done: float) -> None:
+            if bar.n == 0:
+                bar.initial = bar.n = done  # no part of what remains is estimated from it
             bar.update(done - bar.n)
 
         yield report

@@ -11,13 +11,15 @@ import os
 import signal
 import sys
 from collections import deque
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import BrokenExecutor, Executor, Future, as_completed
-from contextlib import suppress
+from contextlib import contextmanager, nullcontext, suppress
+from functools import partial
 from math import inf
 from multiprocessing.connection import Connection, wait
 from multiprocessing.reduction import ForkingPickler
 from time import monotonic
+from types import ModuleType
 from typing import Any, NamedTuple, TypeVar
 
 from cachesim.messages import told
@@ -103,7 +105,8 @@ def _in_processes(
     work: Callable[[T], R], items: Sequence[T], workers: int, time_limit: float | None
 ) -> Generator[tuple[int, R | Lost], None, None]:
     waiting = deque(enumerate(items))
-    crew = [_Worker(work, time_limit) for _ in range(min(workers, len(items)))]
+    begin = partial(_Worker, work, time_limit, scripted=_of_the_script(work, items))
+    crew = [begin() for _ in range(min(workers, len(items)))]
     unfinished = len(items)
     try:
         while unfinished:
@@ -112,7 +115,7 @@ def _in_processes(
                 if isinstance(found, _Gone):
                     crew.remove(worker)
                     if waiting:
-                        crew.append(_Worker(work, time_limit))
+                        crew.append(begin())
                 elif waiting and worker.process.is_alive():
                     worker.give(*waiting.popleft())
                 if number is not None:
@@ -132,6 +135,21 @@ def _with_news(crew: Sequence[_Worker]) -> list[_Worker]:
     return [w for w in crew if w.connection in seen or w.process.sentinel in seen or w.deadline <= now]
 
 
+def _of_the_script(work: Callable[[T], R], items: Sequence[T]) -> bool:
+    """Whether some of it is defined in the script that runs, which is then to be run by each worker, too."""
+    return any(b"__main__" in bytes(ForkingPickler.dumps(part)) for part in (work, *items[:1]))
+
+
+@contextmanager
+def _no_script() -> Iterator[None]:
+    """Processes started meanwhile do not run the script again, which may have no guard, or be no file."""
+    script, sys.modules["__main__"] = sys.modules["__main__"], ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = script
+
+
 class _Gone(NamedTuple):
     """A worker that is no more, and why."""
 
@@ -141,10 +159,11 @@ class _Gone(NamedTuple):
 class _Worker:
     """A process that does one piece of work at a time. `number`: of the item it has; `deadline`: for that one."""
 
-    def __init__(self, work: Callable[[Any], Any], time_limit: float | None) -> None:
+    def __init__(self, work: Callable[[Any], Any], time_limit: float | None, *, scripted: bool) -> None:
         self.connection, theirs = _CONTEXT.Pipe()
         self.process = _CONTEXT.Process(target=_serve, args=(theirs, work), daemon=True)
-        self.process.start()
+        with nullcontext() if scripted else _no_script():
+            self.process.start()
         theirs.close()  # so that its death is the end of what can be read
         self.time_limit = time_limit
         self.ready = False
@@ -163,8 +182,8 @@ class _Worker:
         found = self._said()
         if isinstance(found, _Gone) and not self.ready:
             raise WorkersError(
-                f"a worker process cannot start: {found.reason}. In a script, what starts them belongs under "
-                'if __name__ == "__main__":'
+                f"a worker process cannot start: {found.reason}. Of a script that defines what they do, the rest "
+                'belongs under if __name__ == "__main__":'
             )
         self.ready, self.number, self.deadline = True, None, inf
         return found

@@ -6,11 +6,22 @@ mean. What does not exist (NaN) is written as "–".
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from math import floor, isnan, log10
 from textwrap import wrap
 
-__all__ = ["format_of", "half_width", "listed", "number", "percent", "plus_minus", "seconds", "shown", "unit_of"]
+__all__ = [
+    "aligned",
+    "format_of",
+    "half_width",
+    "listed",
+    "number",
+    "percent",
+    "plus_minus",
+    "seconds",
+    "shown",
+    "unit_of",
+]
 
 Format = Callable[[float, float], str]
 """A value, and a typical one, as text."""
@@ -116,3 +127,16 @@ def listed(sentences: Iterable[str]) -> Iterator[str]:
     """Indented lines of at most 110 characters, those that go on further in."""
     for sentence in sentences:
         yield from wrap(sentence, 110, initial_indent="  ", subsequent_indent="    ")
+
+
+def aligned(rows: Iterable[Sequence[str]], sides: str) -> Iterator[str]:
+    """Rows as lines: each column as wide as its widest cell; `sides` has a "<" or a ">" for each, left or right.
+
+    >>> list(aligned([["policy", "hits"], ["lru", "1,000"]], "<>"))
+    ['policy   hits', 'lru     1,000']
+    """
+    every = list(rows)
+    widths = [max(map(len, column)) for column in zip(*every, strict=True)]
+    for cells in every:
+        columns = zip(cells, sides, widths, strict=True)
+        yield "  ".join(f"{cell:{side}{width}}" for cell, side, width in columns).rstrip()

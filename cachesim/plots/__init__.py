@@ -11,6 +11,7 @@ from cachesim.plots.colours import BLUE, VERMILION
 from cachesim.plots.comparisons import comparison
 from cachesim.plots.disturbances import disturbance
 from cachesim.plots.early_recomputes import RecomputeInstants, recompute_instants, recomputes
+from cachesim.plots.facets import faceted, scattered
 from cachesim.plots.herds import Herd, Herds, herds
 from cachesim.plots.late_fills import late_fill
 from cachesim.plots.node_copies import NodeCopies, node_copies
@@ -51,6 +52,7 @@ __all__ = [
     "answers",
     "comparison",
     "disturbance",
+    "faceted",
     "herds",
     "hit_rate_curves",
     "in_flight",
@@ -59,6 +61,7 @@ __all__ = [
     "node_copies",
     "recompute_instants",
     "recomputes",
+    "scattered",
     "stale_life",
     "staleness",
     "storm",

@@ -15,7 +15,7 @@ from cachesim.experiments import seeds_of
 from cachesim.scenario import Scenario
 from cachesim.settings import shown
 from cachesim.sweeps.cells import Cell, Finding, measure
-from cachesim.sweeps.designs import Between, Point, points
+from cachesim.sweeps.designs import Point, points
 from cachesim.sweeps.store import Key, Store
 from cachesim.world.metrics import METRICS
 from cachesim.world.nodes import Factory
@@ -36,7 +36,7 @@ class _Row(NamedTuple):
 
 def sweep(
     scenario: Scenario,
-    varied: Mapping[str, Sequence[Any] | Between],
+    varied: Mapping[str, Any],
     *,
     replications: int = 5,
     draws: int | None = None,

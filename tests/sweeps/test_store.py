@@ -2,6 +2,7 @@
 
 import sqlite3
 from math import isnan, nan
+from pathlib import Path
 
 import pytest
 
@@ -14,7 +15,7 @@ KEY = Key(SCENARIO.digest, "", 1)
 FOUND = Finding({"loads": 3.0, "latency_mean": 0.1 + 0.2, "database_utilization": nan})
 
 
-def refused(path) -> str:
+def refused(path: Path) -> str:
     with pytest.raises(StoreError) as error:
         Store(path)
     text = str(error.value)

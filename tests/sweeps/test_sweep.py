@@ -2,6 +2,7 @@
 
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from multiprocessing import active_children, get_context
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -12,7 +13,7 @@ from cachesim.world.metrics import METRICS
 from tests.sweeps import caches
 
 SCENARIO = cs.load(bundled()["hot-key"]).replace(duration=20)
-VARIED = {"cache.ttl": [5, 10], "cache.single_flight": ["none", "process"]}
+VARIED: dict[str, list[Any]] = {"cache.ttl": [5, 10], "cache.single_flight": ["none", "process"]}
 
 
 @pytest.fixture(scope="module")
