@@ -13,6 +13,7 @@ BENCHMARKS = {
     "long-run": "benchmarks.long_run",
     "curves": "benchmarks.curves",
     "explorers": "benchmarks.explorers",
+    "sweeps": "benchmarks.sweeps",
 }
 
 
