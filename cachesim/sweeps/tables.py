@@ -153,17 +153,21 @@ def _each_once(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _failures(frame: pd.DataFrame) -> Iterator[str]:
-    """Each reason with the points and seeds that it was met at."""
+    """Each reason with the points and seeds that it was met at; those that differ in numbers alone are one."""
     failed = frame[frame["failure"] != ""]
     if failed.empty:
         return
     yield from ("", f"{len(failed):,} of {len(frame):,} runs failed")
-    reasons = list(failed.groupby("failure", sort=False))
-    yield from listed(
-        f"{len(runs):,} × {one_line(str(reason))}; at {_places(runs)}" for reason, runs in reasons[:_MOST_REASONS]
-    )
+    kinds = failed["failure"].str.replace(r"\d+(\.\d+)?", "0", regex=True)
+    reasons = [runs for _, runs in failed.groupby(kinds, sort=False)]
+    yield from listed(map(_reason, reasons[:_MOST_REASONS]))
     if len(reasons) > _MOST_REASONS:
-        yield f"  and {len(reasons) - _MOST_REASONS:,} other reasons"
+        yield f"  and {len(reasons) - _MOST_REASONS:,} more"
+
+
+def _reason(runs: pd.DataFrame) -> str:
+    vary = " (numbers vary)" if runs["failure"].nunique() > 1 else ""
+    return f"{len(runs):,} × {one_line(runs['failure'].iloc[0])}{vary}; at {_places(runs)}"
 
 
 def _places(runs: pd.DataFrame) -> str:
@@ -174,6 +178,4 @@ def _places(runs: pd.DataFrame) -> str:
         at = ", ".join(f"{name} {value_text(value)}" for name, value in zip(fields, point, strict=True))
         more = ", ..." if len(seeds) > _MOST_SEEDS else ""
         told.append(f"{at} (seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds[:_MOST_SEEDS]))}{more})")
-    return "; ".join(
-        [*told, *([f"and {len(points) - _MOST_POINTS:,} other points"] if len(points) > _MOST_POINTS else [])]
-    )
+    return "; ".join([*told, *([f"and {len(points) - _MOST_POINTS:,} more"] if len(points) > _MOST_POINTS else [])])
