@@ -112,6 +112,7 @@ class Result:
         order = np.argsort(where, kind="stable")
         by_bin = np.split(latencies[order], np.searchsorted(where[order], np.arange(1, n)))
         loads = tables.loads
+        started = loads["start"][loads["start"] < self.duration]  # those of requests still open are asked later, too
         ends = np.where(np.isnan(loads["end"]), self.duration, loads["end"])
         began = np.where(np.isnan(loads["service_start"]), ends, loads["service_start"])
         with np.errstate(invalid="ignore"):
@@ -120,7 +121,7 @@ class Result:
             {
                 "request_rate": self._count(where, n) / widths,
                 "hit_ratio": hit_ratio,
-                "load_rate": self._count(self._bins(loads["start"], bin, n), n) / widths,
+                "load_rate": self._count(self._bins(started, bin, n), n) / widths,
                 "loads_in_flight": _mean_in_flight(loads["start"], ends, starts, widths),
                 "queue": _mean_in_flight(loads["start"], began, starts, widths),
                 "latency_p50": [_nearest_rank(part, 0.50) for part in by_bin],

@@ -7,22 +7,23 @@ interval (Student-t) of each. Numbers carry their units; one that does not exist
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 from math import fsum, isnan, nan
-from typing import Any, NamedTuple
-
-import orjson
+from typing import Any, NamedTuple, Self
 
 from cachesim.estimates import estimate
 from cachesim.formatting import format_of, listed, seconds, shown
-from cachesim.messages import one_line
+from cachesim.messages import one_line, told
 from cachesim.result import Result
 from cachesim.run_length import advice
 from cachesim.scenario import Expectation, Scenario
+from cachesim.schemas import document
+from cachesim.world.loop import SimulationError
 
-__all__ = ["Run", "Summary", "Verdict"]
+__all__ = ["Line", "Run", "Summary", "Verdict"]
 
 Interval = tuple[float, float]
 
@@ -51,6 +52,15 @@ class Verdict(NamedTuple):
     met: bool
 
 
+class Line(NamedTuple):
+    """A line of the table, as text: a metric, its value with unit, the interval of a mean, and what stands beside."""
+
+    label: str
+    value: str
+    interval: str
+    beside: str
+
+
 @dataclass(frozen=True)
 class Summary:
     """Runs of `scenario`; `cache` names the cache that stood in the place of its pattern, if one did."""
@@ -59,10 +69,20 @@ class Summary:
     runs: Sequence[Run]
     cache: str | None = None
 
+    @classmethod
+    def of(cls, scenario: Scenario, result: Result, cache: str | None = None) -> Self:
+        """Of one run; `cache` names the cache that stood in the place of the scenario's, if one did."""
+        return cls(scenario, [Run.of(scenario.seed, result)], cache)
+
     @cached_property
     def metrics(self) -> dict[str, float]:
         """Every metric: of the run, or the mean over the runs."""
         return _means([run.metrics for run in self.runs])
+
+    @cached_property
+    def intervals(self) -> dict[str, Interval]:
+        """The interval of each of these means, low and high; NaN for one run."""
+        return _intervals([run.metrics for run in self.runs])
 
     @cached_property
     def advice(self) -> list[str]:
@@ -91,26 +111,48 @@ class Summary:
         """Exceptions that nobody took, in all runs: what they say, and how often."""
         return Counter(f"{type(error).__name__}: {error}" for run in self.runs for error in run.failures)
 
-    def text(self) -> str:
-        """The table."""
-        tables = [_with_derived(run.metrics) for run in self.runs]
-        body = _table(_means(tables), _intervals(tables) if len(tables) > 1 else None)
-        return "\n".join([*self._head(), "", *body, "", "Long enough?", *listed(self.advice), *self._tail()])
+    @cached_property
+    def failed_runs(self) -> list[str]:
+        """What is said of each run with a failure that a simulation cannot bear, by the first of them."""
+        kept = [
+            (run.seed, [error for error in run.failures if isinstance(error, SimulationError)]) for run in self.runs
+        ]
+        return [f"the run with seed {seed} failed; {told(errors[0])}" for seed, errors in kept if errors]
 
-    def _head(self) -> Iterator[str]:
+    @property
+    def caching(self) -> str:
+        """The cache: its name, and the options of a pattern."""
+        pattern = self.scenario.cache
+        options = (f"{name} {_plain(value)}" for name, value in pattern.options.items())
+        return one_line(self.cache or ", ".join([pattern.pattern, *options]))
+
+    @property
+    def extent(self) -> str:
+        """How many runs of how long, and their seeds."""
         scenario = self.scenario
-        if scenario.title:
-            yield one_line(scenario.title)
-        cache = self.cache or ", ".join(
-            [scenario.cache.pattern, *(f"{name} {_plain(value)}" for name, value in scenario.cache.options.items())]
-        )
-        yield one_line(f"Cache: {cache}")
         length = seconds(_means([{"": run.duration} for run in self.runs])[""], 1.0)
         warmup = f", the first {seconds(scenario.warmup, 1.0)} not measured" if scenario.warmup else ""
         if len(self.runs) == 1:
-            yield f"{length} of simulated time, seed {self.runs[0].seed}{warmup}"
-        else:
-            yield f"{len(self.runs)} runs of {length} of simulated time, seeds made of {scenario.seed}{warmup}"
+            return f"{length} of simulated time, seed {self.runs[0].seed}{warmup}"
+        return f"{len(self.runs)} runs of {length} of simulated time, seeds made of {scenario.seed}{warmup}"
+
+    @property
+    def groups(self) -> dict[str, list[Line]]:
+        """The lines of the table that have something to say, by the title of their group."""
+        tables = [_with_derived(run.metrics) for run in self.runs]
+        values, intervals = _means(tables), _intervals(tables) if len(tables) > 1 else None
+        lines = {
+            title: [_line(row, values, intervals) for row in rows if not row.when or _is_there(values[row.when])]
+            for title, rows in _GROUPS.items()
+        }
+        return {title: found for title, found in lines.items() if found}
+
+    def text(self) -> str:
+        """The table."""
+        title = [one_line(self.scenario.title)] if self.scenario.title else []
+        head = [*title, f"Cache: {self.caching}", self.extent]
+        body = _table(self.groups, several=len(self.runs) > 1)
+        return "\n".join([*head, "", *body, "", "Long enough?", *listed(self.advice), *self._tail()])
 
     def _tail(self) -> Iterator[str]:
         if self.verdicts:
@@ -128,43 +170,29 @@ class Summary:
             yield f"  {number:,} × {one_line(failure)}"
 
     def json(self) -> bytes:
-        """One JSON document."""
-        from importlib.metadata import version
-
-        one, tables = self.runs[0], [run.metrics for run in self.runs]
+        """One JSON document, of the schema cachesim.run/1 (see `cachesim.schemas`)."""
+        one = self.runs[0]
         if len(self.runs) == 1:
             numbers: dict[str, Any] = {"metrics": one.metrics, "digest": one.digest}
         else:
             runs = [{"seed": run.seed, "metrics": run.metrics, "digest": run.digest} for run in self.runs]
-            numbers = {"mean": self.metrics, "interval": _intervals(tables), "replications": runs}
-        document = {
-            "cachesim": version("cachesim"),
-            "scenario": self.scenario.table(),
-            "cache": self.cache,
-            "seed": self.scenario.seed,
-            **numbers,
-            "advice": self.advice,
-            "expectations": [
-                {**verdict.expectation._asdict(), "value": verdict.value, "met": verdict.met}
-                for verdict in self.verdicts
-            ],
-            "errors": {kind: {"count": number, "message": text} for kind, (number, text) in self.errors.items()},
-            "failures": [{"count": number, "message": text} for text, number in self.failures.items()],
-        }
-        return orjson.dumps(_jsonable(document), option=orjson.OPT_INDENT_2)
-
-
-def _jsonable(value: Any) -> Any:
-    """What orjson takes: it knows neither whole numbers beyond 64 bits nor text that is no Unicode."""
-    if isinstance(value, dict):
-        return {_jsonable(name): _jsonable(item) for name, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_jsonable(item) for item in value]
-    if isinstance(value, str):
-        return value.encode(errors="backslashreplace").decode()
-    if isinstance(value, int) and value.bit_length() > 63:
-        return orjson.Fragment(str(value))
-    return value
+            numbers = {"mean": self.metrics, "interval": self.intervals, "replications": runs}
+        return document(
+            "run/1",
+            {
+                "scenario": self.scenario.table(),
+                "cache": self.cache,
+                "seed": self.scenario.seed,
+                **numbers,
+                "advice": self.advice,
+                "expectations": [
+                    {**verdict.expectation._asdict(), "value": verdict.value, "met": verdict.met}
+                    for verdict in self.verdicts
+                ],
+                "errors": {kind: {"count": number, "message": text} for kind, (number, text) in self.errors.items()},
+                "failures": [{"count": number, "message": text} for text, number in self.failures.items()],
+            },
+        )
 
 
 # Several runs
@@ -258,30 +286,17 @@ def _with_derived(metrics: Mapping[str, float]) -> dict[str, float]:
     }
 
 
-def _table(values: Mapping[str, float], intervals: Mapping[str, Interval] | None) -> Iterator[str]:
-    """Titles of groups and, indented, their rows: a label, a number, its interval, and what stands beside."""
-    blocks = []
-    for title, rows in _GROUPS.items():
-        shown = [row for row in rows if not row.when or (values[row.when] and not isnan(values[row.when]))]
-        blocks.append((title, [_cells(row, values, intervals) for row in shown]))
-    head = ["", "mean", "95 % interval", ""] if intervals is not None else []
-    every = [head] * bool(head) + [cells for _, lines in blocks for cells in lines]
-    widths = [max(map(len, column)) for column in zip(*every, strict=True)]
-    for title, lines in blocks:
-        if lines:
-            yield title if not head else _aligned([title, *head[1:]], [widths[0] + 2, *widths[1:]])
-            head = []
-            yield from ("  " + _aligned(cells, widths) for cells in lines)
+def _is_there(value: float) -> bool:
+    return value != 0 and not isnan(value)
 
 
-def _cells(row: _Row, values: Mapping[str, float], intervals: Mapping[str, Interval] | None) -> list[str]:
-    number = _value(row.metric, values)
+def _line(row: _Row, values: Mapping[str, float], intervals: Mapping[str, Interval] | None) -> Line:
     beside = _value(row.beside, values) + row.of if row.beside else ""
     if intervals is None:
-        return [row.label, number, beside]
+        return Line(row.label, _value(row.metric, values), "", beside)
     if row.beside:
         beside = f"{beside} ({_between(row.beside, values, intervals)})"
-    return [row.label, number, _between(row.metric, values, intervals), beside]
+    return Line(row.label, _value(row.metric, values), _between(row.metric, values, intervals), beside)
 
 
 def _value(metric: str, values: Mapping[str, float]) -> str:
@@ -293,7 +308,19 @@ def _between(metric: str, means: Mapping[str, float], intervals: Mapping[str, In
     return "–" if isnan(low) or isnan(high) else f"{format(low, mean)} to {format(high, mean)}"
 
 
-def _aligned(cells: Iterable[str], widths: Sequence[int]) -> str:
-    """The label to the left, the number to the right, the rest to the left."""
-    label, number, *rest = (f"{cell:<{w}}" for cell, w in zip(cells, widths, strict=True))
-    return "  ".join([label, f"{number.strip():>{widths[1]}}", *rest]).rstrip()
+def _table(groups: Mapping[str, Sequence[Line]], *, several: bool) -> Iterator[str]:
+    """Titles of groups and, indented, their lines; those of several runs below a head."""
+    head = [Line("", "mean", "95 % interval", "")] * several
+    widths = [max(map(len, cells)) for cells in zip(*head, *chain(*groups.values()), strict=True)]
+    for title, lines in groups.items():
+        if head:
+            yield _aligned(head.pop()._replace(label=title), [widths[0] + 2, *widths[1:]])
+        else:
+            yield title
+        yield from ("  " + _aligned(line, widths) for line in lines)
+
+
+def _aligned(line: Line, widths: Sequence[int]) -> str:
+    """The label to the left, the value to the right, the rest to the left."""
+    label, value, *rest = (f"{cell:<{width}}" for cell, width in zip(line, widths, strict=True) if width)
+    return "  ".join([label, f"{value.strip():>{widths[1]}}", *rest]).rstrip()

@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import cachesim as cs
+from cachesim.scenario import bundled
 from cachesim.world.metrics import METRICS
 
 
@@ -165,6 +166,12 @@ def test_series_averages_what_the_tables_hold() -> None:
     assert (series["queue"] == 0).all()
     with pytest.raises(ValueError, match="bin"):
         run.series(bin=0)
+
+
+def test_series_count_no_load_that_starts_after_the_end() -> None:
+    result = cs.simulate(cs.load(bundled()["retry-storm"]))
+    assert (result.loads["start"] >= result.duration).sum() > 100  # of requests that are still asked again
+    assert result.series()["load_rate"].sum() == (result.loads["start"] < result.duration).sum()
 
 
 def test_entries_tell_lives_of_values() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib.metadata import version
 from math import isnan
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -67,15 +66,14 @@ class Advice:
         return f"{scenario_comment(self.observed, self.rehearsal)}\n{self.scenario.to_toml()}"
 
     def json(self) -> bytes:
-        """One JSON document: the numbers, and the sentences too."""
-        import orjson
+        """One JSON document, of the schema cachesim.advise/1: the numbers, and the sentences too."""
+        from cachesim.schemas import document
 
-        return orjson.dumps(self._table(), option=orjson.OPT_INDENT_2)
+        return document("advise/1", self._table())
 
     def _table(self) -> dict[str, Any]:
         seen, found, rehearsal = self.observed, self.recommendation, self.rehearsal
         return {
-            "cachesim": version("cachesim"),
             "log": seen.path,
             "requests": seen.operations,
             "seconds": seen.seconds,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,7 @@ from cachesim.console import (
 from cachesim.messages import told
 
 if TYPE_CHECKING:
+    from cachesim.report import Command
     from cachesim.result import Result
     from cachesim.scenario import Scenario
     from cachesim.summary import Run, Summary
@@ -36,7 +38,8 @@ EXAMPLES = """\b
 Examples:
   cachesim run hot-key
   cachesim run hot-key --set cache.single_flight=process --plot storm.png
-  cachesim run storm.toml --replications 20 --check
+  cachesim run storm.toml --replications 20 --check --junit storm.xml
+  cachesim run storm.toml --replications 5 --report storm.html
   cachesim run storm.toml --cache my_cache:factory --json - | jq .metrics
 """
 
@@ -51,6 +54,8 @@ Examples:
 )
 @click.option("--json", "json_file", metavar="FILE", help="Write JSON; '-' for standard output, instead of the table.")
 @click.option("--plot", "plot_file", metavar="FILE", help="Draw the loads in flight over time: .png, .svg or .pdf.")
+@click.option("--report", "report_file", metavar="FILE.html", help="Write a page on the run, pictures and theory too.")
+@click.option("--junit", "junit_file", metavar="FILE", help="Write what became of the expectations as JUnit XML.")
 @click.option("--check", is_flag=True, help="Exit with status 1 if an expectation of the scenario is missed.")
 def run_command(
     scenario: str,
@@ -60,28 +65,59 @@ def run_command(
     replications: int,
     json_file: str | None,
     plot_file: str | None,
+    report_file: str | None,
+    junit_file: str | None,
     check: bool,
 ) -> int:
     """Run SCENARIO, a file or the name of a bundled one."""
+    from cachesim.report import Command, junit, page
     from cachesim.summary import Summary
 
     chosen = scenario_named(scenario, changes, seed)
     require_writable("--json", None if json_file == "-" else json_file)
     require_writable("--plot", plot_file, PICTURES)
-    with room_for_code():
+    require_writable("--report", report_file, (".html",))
+    require_writable("--junit", junit_file)
+    command = Command(scenario, _options(cache, changes))
+    draw = plot_file is not None or report_file is not None
+    with room_for_code(), _failure_in(junit_file, chosen, command, replications):
         factory = None if cache is None else factory_named(cache)
-        runs, first = _simulate(scenario, chosen, factory, replications, draw=plot_file is not None)
+        runs, first = _simulate(scenario, chosen, factory, replications, draw=draw)
     summary = Summary(chosen, runs, cache)
     if json_file == "-":
         show(summary.json())
     else:
         show(summary.text())
-        if json_file is not None:
-            write("--json", json_file, summary.json() + b"\n")
+    if json_file not in (None, "-"):
+        write("--json", json_file, summary.json() + b"\n")
+    if junit_file is not None:
+        write("--junit", junit_file, junit(summary, command))
     if plot_file is not None:
         assert first is not None
         write("--plot", plot_file, _drawn(first, plot_file))
+    if report_file is not None:
+        write("--report", report_file, page(summary, first, command).encode())
     return _verdict(summary, scenario, check)
+
+
+def _options(cache: str | None, changes: Sequence[str]) -> list[str]:
+    """Those that make the run what it is."""
+    own = [] if cache is None else ["--cache", cache]
+    return [*own, *(word for change in changes for word in ("--set", change))]
+
+
+@contextmanager
+def _failure_in(junit_file: str | None, scenario: Scenario, command: Command, replications: int) -> Iterator[None]:
+    """A run that fails is told in the JUnit file too, if there is one."""
+    from cachesim.report import junit_of_failure
+
+    try:
+        yield
+    except Stop as stop:
+        if junit_file is not None and stop.status == FAILED:
+            why = str(stop)
+            write("--junit", junit_file, junit_of_failure(scenario, command, replications=replications, why=why))
+        raise
 
 
 # The run
@@ -138,15 +174,9 @@ def _drawn(result: Result, name: str) -> bytes:
 
 def _verdict(summary: Summary, name: str, check: bool) -> int:
     """Tell what went wrong; the exit status."""
-    from cachesim.world.loop import SimulationError
-
-    status = DONE
-    for run in summary.runs:
-        for failure in run.failures:
-            if isinstance(failure, SimulationError):
-                tell(f"{name}: the run with seed {run.seed} failed; {told(failure)}")
-                status = FAILED
-                break
+    for failed in summary.failed_runs:
+        tell(f"{name}: {failed}")
+    status = FAILED if summary.failed_runs else DONE
     missed = [f"{verdict.expectation} ({verdict.value:.6g})" for verdict in summary.verdicts if not verdict.met]
     if check and not summary.verdicts:
         tell(f"{name} has no [expect]: nothing was checked")
