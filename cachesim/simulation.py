@@ -84,12 +84,7 @@ def simulate(
     if record not in ("tables", "summary"):
         raise ValueError(f'record: {record!r} is not allowed; "tables" or "summary"')
     simulation = _Simulation(scenario, cache, record == "tables", progress, time_limit)
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        result = simulation.run()
-    else:
-        result = _in_a_thread(simulation)
+    result = simulation.run() if asyncio._get_running_loop() is None else _in_a_thread(simulation)
     if strict and result.failures:
         raise result.failures[0]
     return result
