@@ -14,7 +14,7 @@ from fakeredis.aioredis import FakeRedis
 
 TEXT = (Path(__file__).parent.parent / "README.md").read_text()
 BLOCKS = re.findall(r"```python\n(.*?)```", TEXT, flags=re.DOTALL)
-TEN_LINES, COMPARISON, OUTAGE, OWN_CACHE, CURVES, *LIVE = BLOCKS
+TEN_LINES, COMPARISON, SWEEP, OUTAGE, OWN_CACHE, TEST, CURVES, *LIVE = BLOCKS
 
 
 def printed(block: str, capsys: pytest.CaptureFixture[str], names: dict[str, object]) -> tuple[str, str]:
@@ -38,13 +38,22 @@ def test_the_curves_are_what_they_say(capsys: pytest.CaptureFixture[str]) -> Non
     assert names["grid"].hit_ratios.shape == (2, 3)  # type: ignore[attr-defined]
 
 
-@pytest.mark.parametrize("block", [COMPARISON, OUTAGE, OWN_CACHE], ids=["comparison", "outage", "own cache"])
+@pytest.mark.parametrize(
+    "block", [COMPARISON, SWEEP, OUTAGE, OWN_CACHE], ids=["comparison", "sweep", "outage", "own cache"]
+)
 def test_what_builds_on_the_ten_lines_runs(block: str, capsys: pytest.CaptureFixture[str]) -> None:
     names: dict[str, object] = {}
     exec(compile(TEN_LINES, "README.md", "exec"), names)
     exec(compile(block, "README.md", "exec"), names)
     if block is COMPARISON:
         assert "Long enough?" in capsys.readouterr().out
+
+
+def test_the_test_of_ones_own_cache_passes(simulate: Any) -> None:
+    names: dict[str, Any] = {}
+    for block in (TEN_LINES, OWN_CACHE, TEST):
+        exec(compile(block, "README.md", "exec"), names)
+    names["test_one_load_however_many_ask"](simulate)
 
 
 def test_the_live_examples_serve_a_user() -> None:
