@@ -16,8 +16,10 @@ lab: .venv/.lab ## open the workbook in JupyterLab (ARGS=--no-browser: print its
 dashboard: .venv/.lab ## the explorers alone, without code, in a browser (ARGS=--no-browser: print their address only)
 	@exec $(BIN)/python -m docs.dashboard $(ARGS)
 
-docs: .venv/.lab ## run the workbook and render it into build/workbook; refresh the pictures beside its explorers
-	@$(BIN)/python -m docs.workbook
+docs: .venv/.dev ## run the workbook, refresh its pictures, and build the site in build/site (ARGS=NOTEBOOK: run this one)
+	@$(BIN)/python -m docs.workbook $(ARGS)
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
+	@echo "Open build/site/index.html"
 
 demo: .venv/.core ## one hot key expires: a table, and a picture in storm.png
 	@$(BIN)/cachesim run hot-key --plot storm.png

@@ -12,15 +12,16 @@ import sys
 from pathlib import Path
 
 import nbformat
+from jinja2 import Environment, FileSystemLoader
 from nbformat import NotebookNode
 
 from docs import notebooks
-from docs.page import contents, page
 
 __all__ = ["dashboard", "write"]
 
 BUILD = notebooks.ROOT / "build" / "dashboard"
 TEMPLATE = notebooks.ROOT / "docs" / "voila"
+LIST = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True).get_template("explorers.html.j2")
 
 _OPTIONS = (
     "--Voila.ip=127.0.0.1",
@@ -30,11 +31,6 @@ _OPTIONS = (
     "--MappingKernelManager.cull_idle_timeout=600",
 )
 _NAVIGATION = "[All explorers](/) · [light](?theme=light) · [dark](?theme=dark)"
-_DARK = """<script>
-if (matchMedia("(prefers-color-scheme: dark)").matches)
-  for (const link of document.querySelectorAll("ol a")) link.search = "theme=dark";
-</script>"""
-"""Voilà asks the server for a theme: the list passes on what the reader prefers."""
 
 
 def dashboard(notebook: NotebookNode) -> NotebookNode:
@@ -61,9 +57,8 @@ def write(folder: Path) -> None:
             made = dashboard(notebook)
             nbformat.write(made, folder / path.name)
             titles[f"/voila/render/{path.name}"] = made.metadata["title"]
-    about = "Move the sliders; picture and numbers follow. Each page starts Python first, which takes some seconds."
-    index = page("Explorers", contents("Explorers", about, titles) + _DARK)
-    (template / "tree-lab.html").write_text(f"{{% raw %}}{index}{{% endraw %}}", encoding="utf-8")
+    page = LIST.render(titles=titles)
+    (template / "tree-lab.html").write_text(f"{{% raw %}}{page}{{% endraw %}}", encoding="utf-8")
 
 
 def main(options: list[str]) -> None:

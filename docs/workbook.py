@@ -1,7 +1,8 @@
-"""The workbook as pages, for those who read without a kernel: `python -m docs.workbook [NOTEBOOK]...`, or all of them.
+"""The workbook for those who read without a kernel: `python -m docs.workbook [NOTEBOOK]...`, or all of them.
 
-Each notebook is run from a clean kernel and becomes a page in build/workbook. In place of an explorer stands what it
-shows at first. The same picture, as notebooks/pictures/NAME.svg, ends the text before the explorer in the notebook.
+Each notebook is run from a clean kernel, and what it shows is kept in build/workbook as HTML, for the site to put on
+its pages. In place of an explorer stands what it shows at first. The same picture, as notebooks/pictures/NAME.svg, ends
+the text before the explorer in the notebook.
 """
 
 from __future__ import annotations
@@ -23,19 +24,16 @@ from nbconvert import HTMLExporter
 from nbformat import NotebookNode
 
 from docs import notebooks
-from docs.page import contents, page
 
-__all__ = ["Page", "Picture", "WorkbookError", "html", "notebook_page", "refresh", "text_page", "write"]
+__all__ = ["BUILD", "Picture", "Rendered", "WorkbookError", "html", "refresh", "run"]
 
 BUILD = notebooks.ROOT / "build" / "workbook"
-TEXTS = [notebooks.ROOT / "docs" / f"{name}.md" for name in ("what-the-model-leaves-out", "fakeredis")]
-"""What is rendered besides the notebooks, and stands after them."""
 
 _TIMEOUT = 120
 """Seconds for a cell."""
 _WIDGET = "application/vnd.jupyter.widget-view+json"
 _IMAGE = re.compile(r'<img [^>]*src="data:image/svg\+xml;base64,([^"]+)" alt="([^"]*)"')
-_LINK = re.compile(r'href="(?![a-z]+:)(?:[^"#]*/)?([^"/#]+)\.(?:ipynb|md)(#[^"]*)?"')
+_LINK = re.compile(r'href="(?![a-z]+:)((?:\.\./)?)(?:docs/)?([^"#]+)\.(?:ipynb|md)(#[^"]*)?"')
 _NO_ALT = "No description has been provided for this image"
 """What nbconvert puts where an image has no text alternative."""
 
@@ -52,33 +50,19 @@ class Picture(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Page:
-    """A page without its surroundings: `body` is HTML. `pictures`: of its explorers, in their order."""
+class Rendered:
+    """What a notebook shows: `body` is HTML. `pictures`: of its explorers, in their order."""
 
-    stem: str
-    title: str
     body: str
-    pictures: Sequence[Picture] = ()
-
-    @property
-    def address(self) -> str:
-        """The file of the page."""
-        return f"{self.stem}.html"
+    pictures: Sequence[Picture]
 
 
-async def notebook_page(path: Path) -> Page:
+async def run(path: Path) -> Rendered:
     """Run a notebook and render it. Raises `WorkbookError`."""
     notebook = notebooks.read(path)
     await _execute(notebook, path)
     pictures = [_picture(notebook, place, path.stem) for place in notebooks.tagged(notebook, "explorer")]
-    return Page(path.stem, notebooks.title(notebook.cells[0].source), html(notebook, path.stem), pictures)
-
-
-def text_page(path: Path) -> Page:
-    """Render a markdown file, which begins with its title. Raises `WorkbookError`."""
-    text = path.read_text(encoding="utf-8")
-    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell(text)])
-    return Page(path.stem, notebooks.title(text), html(notebook, path.stem))
+    return Rendered(html(notebook, path.stem), pictures)
 
 
 async def _execute(notebook: NotebookNode, path: Path) -> None:
@@ -104,7 +88,7 @@ def _picture(notebook: NotebookNode, place: int, name: str) -> Picture:
 
 
 def html(notebook: NotebookNode, name: str) -> str:
-    """A notebook that has run as HTML, which needs neither kernel nor scripts; links lead from page to page.
+    """A notebook as HTML, which needs neither kernel nor scripts; links lead from page to page of the site.
 
     Raises `WorkbookError` for a widget that shows nothing of itself without a kernel, and for images without a text
     alternative.
@@ -123,22 +107,12 @@ def html(notebook: NotebookNode, name: str) -> str:
     text, _ = exporter.from_notebook_node(notebook)
     if _NO_ALT in text:
         raise WorkbookError(f"{name}: an image has no text alternative")
-    return _LINK.sub(lambda link: f'href="{link[1]}.html{link[2] or ""}"', text)
+    text = text.replace('class="anchor-link"', 'class="headerlink"')  # as the site calls it
+    return _LINK.sub(lambda link: f'href="{link[1]}{link[2]}.html{link[3] or ""}"', text)
 
 
 def _cell(notebook: NotebookNode, place: int, name: str) -> str:
     return f"{name}, cell {place + 1} ({notebook.cells[place].id})"
-
-
-def write(pages: Sequence[Page], folder: Path) -> None:
-    """Write pages that lead to each other, and one of contents, index.html."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for before, this, after in zip([None, *pages], pages, [*pages[1:], None], strict=False):
-        around = {other.address: f"{arrow} {other.title}" for arrow, other in (("←", before), ("→", after)) if other}
-        (folder / this.address).write_text(page(this.title, this.body, around), encoding="utf-8")
-    about = "How caches fail, and which pattern prevents it. In the notebooks themselves the sliders move."
-    index = contents("The workbook", about, {this.address: this.title for this in pages})
-    (folder / "index.html").write_text(page("The workbook", index), encoding="utf-8")
 
 
 def refresh(path: Path, pictures: Sequence[Picture]) -> None:
@@ -154,14 +128,14 @@ def refresh(path: Path, pictures: Sequence[Picture]) -> None:
         nbformat.write(notebook, path)
 
 
-async def _pages(paths: Sequence[Path]) -> list[Page | WorkbookError]:
-    """The pages of notebooks, of which as many run at a time as there are processors."""
+async def _run_all(paths: Sequence[Path]) -> list[Rendered | WorkbookError]:
+    """What notebooks show, of which as many run at a time as there are processors."""
     free = asyncio.Semaphore(os.cpu_count() or 1)
 
-    async def one(path: Path) -> Page | WorkbookError:
+    async def one(path: Path) -> Rendered | WorkbookError:
         async with free:
             try:
-                return await notebook_page(path)
+                return await run(path)
             except WorkbookError as error:
                 return error
 
@@ -169,18 +143,18 @@ async def _pages(paths: Sequence[Path]) -> list[Page | WorkbookError]:
 
 
 def main(names: Sequence[str]) -> int:
-    """Render the notebooks at these paths, or all; returns an exit status."""
+    """Run and keep the notebooks at these paths, or all; returns an exit status."""
     paths = [Path(name) for name in names] or notebooks.paths()
-    made = asyncio.run(_pages(paths))
-    pages = [this for this in made if isinstance(this, Page)]
-    if len(pages) < len(made):
-        sys.stderr.writelines(f"{error}\n" for error in made if isinstance(error, WorkbookError))
-        return 1
-    write([*pages, *map(text_page, TEXTS)], BUILD)
-    for path, this in zip(paths, pages, strict=True):
-        refresh(path, this.pictures)
-    sys.stderr.write(f"The workbook is in {BUILD / 'index.html'}\n")
-    return 0
+    BUILD.mkdir(parents=True, exist_ok=True)
+    status = 0
+    for path, made in zip(paths, asyncio.run(_run_all(paths)), strict=True):
+        if isinstance(made, WorkbookError):
+            sys.stderr.write(f"{made}\n")
+            status = 1
+        else:
+            refresh(path, made.pictures)
+            (BUILD / f"{path.stem}.html").write_text(made.body, encoding="utf-8")
+    return status
 
 
 if __name__ == "__main__":

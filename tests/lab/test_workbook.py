@@ -1,4 +1,4 @@
-"""The rendered workbook, the dashboards, and the picture beside each explorer: what is made of the notebooks."""
+"""The rendered notebooks, the dashboards, and the picture beside each explorer: what is made of the notebooks."""
 
 from __future__ import annotations
 
@@ -101,13 +101,11 @@ def rendered(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         for name in ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR"):
             patch.setenv(name, str(path.parent / name.lower()))
-        return path, asyncio.run(workbook.notebook_page(path))
+        return path, asyncio.run(workbook.run(path))
 
 
 def test_a_page_shows_what_the_cells_do(rendered):
     _, made = rendered
-    assert made.title == "03 · A small one"
-    assert made.address == "03_small.html"
     assert "&lt;an exercise&gt;" in made.body
     explorer = hot_key.explore()
     assert escape(explorer.picture.alt) in made.body
@@ -115,16 +113,12 @@ def test_a_page_shows_what_the_cells_do(rendered):
     assert rows(made.body) == rows(explorer.numbers.html) != {}
 
 
-def test_a_page_needs_neither_kernel_nor_network(rendered, tmp_path):
+def test_a_page_needs_neither_kernel_nor_network(rendered):
     _, made = rendered
-    workbook.write([made], tmp_path)
-    for file in tmp_path.iterdir():
-        html = file.read_text()
-        assert "<script" not in html
-        assert "jupyter.widget" not in html
-        assert re.findall(r'(?:src|<link[^>]* href)="(?!data:)[^"]*"', html) == []
-        assert "url(" not in html
-        assert "@import" not in html
+    assert "<script" not in made.body
+    assert "jupyter.widget" not in made.body
+    assert re.findall(r'src="(?!data:)[^"]*"', made.body) == []
+    assert "url(" not in made.body
 
 
 def test_the_picture_for_the_notebook_is_not_on_the_page_besides(rendered):
@@ -133,27 +127,10 @@ def test_the_picture_for_the_notebook_is_not_on_the_page_besides(rendered):
     assert made.body.count("<img ") == 1
 
 
-def test_links_between_notebooks_lead_from_page_to_page(rendered, tmp_path):
+def test_links_between_notebooks_lead_from_page_to_page(rendered):
     _, made = rendered
-    for address in ("04_next.html#top", "what-the-model-leaves-out.html", "https://python.org/a.md"):
+    for address in ("04_next.html#top", "../what-the-model-leaves-out.html", "https://python.org/a.md"):
         assert f'href="{address}"' in made.body
-    others = [workbook.Page(f"0{number}", f"0{number} · <Other>", "") for number in (2, 4)]
-    workbook.write([others[0], made, others[1]], tmp_path)
-    contents = (tmp_path / "index.html").read_text()
-    assert re.findall(r'<a href="(.*?)">(.*?)</a>', contents) == [
-        ("02.html", "02 · &lt;Other&gt;"),
-        ("03_small.html", "03 · A small one"),
-        ("04.html", "04 · &lt;Other&gt;"),
-    ]
-    around = re.findall(r'<a href="(.*?)">', (tmp_path / "03_small.html").read_text().partition("<main>")[0])
-    assert around == ["index.html", "02.html", "04.html"]
-
-
-def test_texts_are_rendered_too():
-    made = workbook.text_page(workbook.TEXTS[0])
-    assert made.title == "What the model leaves out"
-    assert 'href="fakeredis.html"' in made.body
-    assert "<h2" in made.body
 
 
 def test_the_picture_is_the_same_in_every_process(rendered):
@@ -179,12 +156,22 @@ def test_the_picture_is_put_beside_the_explorer(rendered):
     assert path.read_bytes() == before
 
 
-def test_a_cell_that_fails_is_named(tmp_path, capsys):
-    path = tmp_path / "05_broken.ipynb"
-    broken = code("1 / 0")
-    nbformat.write(notebook(text("# 05 · Broken"), broken, code("print('not reached')")), path)
-    assert workbook.main([str(path)]) == 1
-    assert capsys.readouterr().err == f"05_broken, cell 2 ({broken.id}): ZeroDivisionError: division by zero\n"
+def test_a_cell_that_fails_is_named_and_what_did_run_is_kept(rendered, tmp_path, monkeypatch, capsys):
+    path, made = rendered
+    run = workbook.run
+
+    async def run_once(at: Path) -> workbook.Rendered:
+        return made if at == path else await run(at)
+
+    broken, cell = tmp_path / "05_broken.ipynb", code("1 / 0")
+    nbformat.write(notebook(text("# 05 · Broken"), cell, code("print('not reached')")), broken)
+    monkeypatch.setattr(workbook, "run", run_once)
+    monkeypatch.setattr(workbook, "BUILD", tmp_path / "kept")
+    assert workbook.main([str(broken), str(path)]) == 1
+    assert capsys.readouterr().err == f"05_broken, cell 2 ({cell.id}): ZeroDivisionError: division by zero\n"
+    kept = tmp_path / "kept" / "03_small.html"
+    assert list(kept.parent.iterdir()) == [kept]
+    assert kept.stat().st_mtime >= path.stat().st_mtime  # so the site takes it
 
 
 def test_a_widget_that_needs_a_kernel_is_refused():
