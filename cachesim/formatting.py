@@ -110,6 +110,8 @@ def half_width(format: Format, mean: float, half: float) -> str:
     >>> half_width(seconds, 0.5, 0.00123), half_width(number, 51.0, 2.0 / 3), half_width(percent, 0.95, 0.0123)
     ('± 1.2 ms', '± 0.67', '± 1.23 %')
     """
+    if half < 1e-9 * abs(mean):  # what rounding left of nothing
+        half = 0.0
     rounded = half if format is percent else float(f"{half:.2g}")
     return f"± {format(rounded, min(rounded, abs(mean)) if rounded else mean)}"
 

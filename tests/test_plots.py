@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
 from io import BytesIO
+from itertools import combinations, product
 from math import nan
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -14,7 +17,7 @@ import pytest
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from cachesim.plots import Storm, in_flight, storm
+from cachesim.plots import Storm, faceted, in_flight, scattered, storm
 from cachesim.plots.storms import _thin
 
 
@@ -194,3 +197,178 @@ def test_the_package_itself_needs_neither_matplotlib_nor_jupyter():
         "assert not heavy, heavy\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def points(varied: Mapping[str, Sequence[object]], **measured: Any) -> pd.DataFrame:
+    """Every combination of values, with a measure and its interval."""
+    table = pd.DataFrame(product(*varied.values()), columns=list(varied))
+    return table.assign(mean=np.linspace(2.0, 3.0, len(table)), low=1.9, high=3.1).assign(**measured)
+
+
+def drawn_at(ax: Axes, line: int = 0) -> list[float]:
+    return [float(x) for x in np.asarray(ax.containers[line].lines[0].get_xdata())]  # type: ignore[attr-defined]
+
+
+def whole(panels: list[Axes]) -> Figure:
+    figure = panels[0].get_figure(root=True)
+    assert isinstance(figure, Figure)
+    return figure
+
+
+class TestFaceted:
+    def test_numbers_rise_and_are_joined(self):
+        panel = faceted(points({"nodes": [4, 1, 2]}), x="nodes", label="loads")[0]
+        assert drawn_at(panel) == [1, 2, 4]
+        assert panel.lines[0].get_linestyle() == "-"
+        assert (panel.get_xlabel(), panel.get_ylabel()) == ("nodes", "loads")
+
+    @pytest.mark.parametrize(
+        ("values", "scale"),
+        [
+            ([1, 10, 100], "log"),
+            ([0.1, 0.3, 1, 3, 10], "log"),
+            ([1, 2, 5, 10, 20], "linear"),
+            ([*range(1, 200, 10)], "linear"),
+            ([0, 1, 10, 100, 1000], "linear"),
+        ],
+    )
+    def test_the_scale_is_logarithmic_where_values_are_spread_over_magnitudes(self, values, scale):
+        panel = faceted(points({"rate": values}), x="rate", label="loads")[0]
+        assert panel.get_xscale() == scale
+        assert panel.get_xlabel() == ("rate (log scale)" if scale == "log" else "rate")
+
+    @pytest.mark.parametrize("values", [["none", "lock", "lease"], [True, False]])
+    def test_texts_and_booleans_are_dots_in_order_of_appearance(self, values):
+        panel = faceted(points({"kind": values}), x="kind", label="loads")[0]
+        assert [tick.get_text() for tick in panel.get_xticklabels()] == [str(value) for value in values]
+        assert panel.lines[0].get_linestyle() == "None"
+
+    def test_long_texts_are_turned_in_every_panel(self):
+        table = points({"kind": ["stale-while-revalidate", "early-recompute", "write-through"], "c": [1, 2]})
+        panels = [*faceted(table, x="kind", column="c", label="loads"), *scattered(table, ["c", "kind"], label="loads")]
+        turned = [{tick.get_rotation() for tick in panel.get_xticklabels()} for panel in panels]
+        assert turned == [{30}, {30}, {0}, {30}]
+
+    @pytest.mark.parametrize("kind", [[1, 2, 4], [1, 30, 1000], [*range(30)], ["u", "v"]])
+    def test_points_of_several_lines_stand_apart_nearer_to_their_own_value_than_to_another(self, kind):
+        panel = faceted(points({"x": kind, "line": [*range(6)]}), x="x", line="line", label="loads")[0]
+        places = np.array([drawn_at(panel, line) for line in range(6)])
+        assert (np.diff(places, axis=0) > 0).all()
+        places = np.log(places) if panel.get_xscale() == "log" else places
+        assert (places[-1, :-1] < places[0, 1:]).all()
+
+    def test_six_lines_differ_in_colour_and_in_marker_and_have_one_legend(self):
+        panels = faceted(
+            points({"x": [1, 2], "line": [*range(6)], "c": [1, 2]}), x="x", line="line", column="c", label="loads"
+        )
+        lines = [container.lines[0] for container in panels[0].containers]  # type: ignore[attr-defined]
+        assert len({line.get_color() for line in lines}) == len({line.get_marker() for line in lines}) == 6
+        (legend,) = whole(panels).legends
+        assert [text.get_text() for text in legend.get_texts()] == list("012345")
+
+    def test_panels_are_titled_and_share_their_scales(self):
+        panels = faceted(
+            points({"x": [1, 2], "nodes": [1, 4], "kind": ["u", "v", "w"]}, low=nan, high=nan),
+            x="x",
+            column="nodes",
+            row="kind",
+            label="loads",
+        )
+        assert [panel.get_title() for panel in panels] == ["nodes = 1", "nodes = 4", *[""] * 4]
+        assert [texts(panel) for panel in panels] == [[], ["kind = u"], [], ["kind = v"], [], ["kind = w"]]
+        assert len({(panel.get_xlim(), panel.get_ylim()) for panel in panels}) == 1
+        assert [panel.get_xlabel() for panel in panels] == ["", "", "", "", "x", "x"]
+
+    def test_many_columns_go_on_below_and_none_is_without_ticks_at_its_foot(self):
+        panels = faceted(points({"x": [1, 2], "nodes": [*range(5)]}), x="x", column="nodes", label="loads")
+        assert [panel.get_title() for panel in panels] == [f"nodes = {n}" for n in range(5)]
+        assert [panel.get_xlabel() for panel in panels] == ["", "", "x", "x", "x"]
+        assert panels[2].xaxis.get_tick_params()["labelbottom"]
+
+    @pytest.mark.parametrize("n", [2, pytest.param(4, marks=pytest.mark.slow)])
+    def test_nothing_overlaps(self, n):
+        varied = {"x": [1, 10, 100], "line": [*range(6)], "database.connections": [*range(n)]}
+        table = points({**varied, "cache.single_flight": [f"kind{number}" for number in range(n)]})
+        panels = faceted(
+            table,
+            x="x",
+            line="line",
+            column="database.connections",
+            row="cache.single_flight",
+            label="latency_p99",
+            unit="s",
+            title="A title that is longer than those that say how many runs there were, and how many failed. " * 2,
+        )
+        figure = whole(panels)
+        figure.draw_without_rendering()
+        parts = [figure.legends[0], *figure.texts, *panels]
+        boxes = [box for box in (part.get_tightbbox() for part in parts) if box is not None]
+        assert len(boxes) == 2 + n * n
+        assert not any(one.overlaps(other) for one, other in combinations(boxes, 2))
+        assert all(figure.bbox.x0 <= box.x0 and box.x1 <= figure.bbox.x1 for box in boxes)
+
+    def test_the_figure_grows_with_its_panels(self):
+        varied = {"x": [1, 2], "c": [1, 2, 3], "r": [1, 2, 3]}
+        small = whole(faceted(points(varied), x="x", column="c", label="loads"))
+        large = whole(faceted(points(varied), x="x", column="c", row="r", label="loads"))
+        assert large.get_figheight() > small.get_figheight()
+        assert small.get_figwidth() > whole(faceted(points(varied), x="x", label="loads")).get_figwidth()
+
+    @pytest.mark.parametrize(
+        ("unit", "label", "tick"),
+        [
+            ("ratio", "m", "50 %"),
+            ("s", "m", "500 ms"),
+            ("1/s", "m (1/s)", "0.5"),
+            ("", "m", "0.5"),
+            ("B", "m", "500 mB"),
+        ],
+    )
+    def test_units_are_told(self, unit, label, tick):
+        panel = faceted(points({"x": [1, 2]}), x="x", label="m", unit=unit)[0]
+        assert panel.get_ylabel() == label
+        assert panel.yaxis.get_major_formatter()(0.5) == tick
+
+    def test_what_is_missing_leaves_a_gap_and_an_empty_panel_says_so(self):
+        table = points({"x": [1, 2, 3], "c": ["u", "v"]})
+        table.loc[(table["c"] == "v") | (table["x"] == 2), ["mean", "low", "high"]] = nan
+        table.loc[len(table)] = {"x": 9, "c": "u", "mean": nan, "low": nan, "high": nan}
+        panels = faceted(table, x="x", column="c", label="loads")
+        assert np.isnan(np.asarray(panels[0].lines[0].get_ydata(), dtype=float)).tolist() == [False, True, False, True]
+        assert panels[0].get_xlim()[1] > 9
+        assert [texts(panel) for panel in panels] == [[], ["no values"]]
+
+    @pytest.mark.parametrize(
+        ("mean", "zero"), [([1.0, 10.0], True), ([9.0, 10.0], False), ([0.0, 0.0], True), ([nan, nan], True)]
+    )
+    def test_zero_is_shown_where_it_costs_little(self, mean, zero):
+        table = points({"x": [1, 2]}, mean=mean, low=nan, high=nan)
+        low, high = faceted(table, x="x", label="loads")[0].get_ylim()
+        assert bool(low <= 0 < high) is zero
+
+    def test_one_point_without_interval_is_drawn(self):
+        panel = faceted(points({"x": [7]}, low=nan, high=nan), x="x", label="loads")[0]
+        assert drawn_at(panel) == [7]
+        assert panel.get_xticks().tolist() == [7]
+
+
+class TestScattered:
+    def test_points_of_one_value_stand_side_by_side(self):
+        table = points({"kind": ["u", "v"], "nodes": [1, 2, 3]})
+        by_kind, by_nodes = scattered(table, ["kind", "nodes"], label="loads")
+        for panel, values in ((by_kind, [0, 0, 0, 1, 1, 1]), (by_nodes, [1, 2, 3, 1, 2, 3])):
+            places = drawn_at(panel)
+            assert len(set(places)) == 6
+            assert [round(place) for place in places] == values
+
+    def test_values_of_their_own_stand_where_they_are(self):
+        values = np.random.default_rng(1).uniform(size=64)
+        table = pd.DataFrame({"share": values, "mean": 1.0, "low": nan, "high": nan})
+        assert drawn_at(scattered(table, ["share"], label="loads")[0]) == values.tolist()
+
+    @pytest.mark.parametrize(("fields", "across"), [(1, 1), (2, 2), (3, 3), (4, 2), (5, 3), (7, 3)])
+    def test_panels_fill_their_rows(self, fields, across):
+        table = points({f"f{number}": [1, 2] for number in range(fields)})
+        panels = scattered(table, list(table.columns[:fields]), label="loads")
+        assert len(panels) == fields
+        assert len({round(panel.get_position().x0, 3) for panel in panels}) == across

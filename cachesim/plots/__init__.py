@@ -6,23 +6,23 @@ left open behind it; `axes.figure.savefig` writes it to a file. Fonts and sizes 
 
 from cachesim.plots.agreements import agreement
 from cachesim.plots.along_lifetimes import AlongLifetime
-from cachesim.plots.answers import answers
+from cachesim.plots.answer_tables import answers
 from cachesim.plots.colours import BLUE, VERMILION
 from cachesim.plots.comparisons import comparison
+from cachesim.plots.copies_by_node import NodeCopies, node_copies
 from cachesim.plots.disturbances import disturbance
 from cachesim.plots.early_recomputes import RecomputeInstants, recompute_instants, recomputes
 from cachesim.plots.facets import faceted, scattered
-from cachesim.plots.herds import Herd, Herds, herds
+from cachesim.plots.herd_rows import Herd, Herds, herds
 from cachesim.plots.late_fills import late_fill
-from cachesim.plots.node_copies import NodeCopies, node_copies
 from cachesim.plots.page_waits import PageWaits, Wait
+from cachesim.plots.panels_over_time import timelines
 from cachesim.plots.rates_of_loads import load_rates
 from cachesim.plots.shares import Shares
 from cachesim.plots.size_curves import HitRateCurves, hit_rate_curves
 from cachesim.plots.stale_lives import StaleLife, stale_life
 from cachesim.plots.stale_reads import staleness
 from cachesim.plots.storms import Storm, in_flight, storm
-from cachesim.plots.timelines import timelines
 from cachesim.plots.tradeoffs import tradeoff
 from cachesim.plots.visits import Visits
 from cachesim.plots.waits import Waits

@@ -264,6 +264,7 @@ class _Scale:
             panel.set_xticks(range(len(names)), names, **turned)
             panel.set_xlim(-0.6, len(names) - 0.4)
             return
+        panel.update_datalim([(value, 0) for value in self.values], updatey=False)  # even where nothing is drawn
         if self.logarithmic:
             panel.set_xscale("log")
         room = self.inches * (self.gap / self.length if self.length else 1.0)
