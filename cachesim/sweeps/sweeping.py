@@ -81,6 +81,8 @@ def sweep(
     """
     if "seed" in varied:
         raise ValueError("seed: is not allowed; each point is run with as many seeds as there are replications")
+    if "writes" in varied:
+        raise ValueError("writes: is not allowed, as a metric has that name; vary writes.share")
     if replications < 1:
         raise ValueError(f"replications: {replications!r} is not allowed; 1 or more")
     if cache is not None and store is not None and not cache_name:

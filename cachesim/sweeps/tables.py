@@ -116,7 +116,7 @@ Column = tuple[str, list[str]]
 
 def _telling(points: pd.DataFrame) -> list[str]:
     """The metrics that matter; where some of them are not the same at all points, those alone."""
-    matter = [name for name in _TOLD if points[name].fillna(0).any()]
+    matter = [name for name in _TOLD if points[name].any()]
     return [name for name in matter if points[name].nunique(dropna=False) > 1] or matter
 
 

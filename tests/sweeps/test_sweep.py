@@ -178,6 +178,13 @@ def test_seeds_are_not_varied():
         cs.sweep(SCENARIO, {"seed": [1, 2]})
 
 
+def test_the_share_of_writes_is_varied_by_a_name_that_is_no_metric(threads):
+    with pytest.raises(ValueError, match=r"writes: is not allowed, as a metric has that name; vary writes\.share"):
+        cs.sweep(SCENARIO, {"writes": [0.0, 0.1]})
+    frame = cs.sweep(SCENARIO, {"writes.share": [0.0, 0.1]}, replications=1, executor=threads)
+    assert (frame["writes"] > 0).tolist() == [False, True]
+
+
 def test_no_process_is_left_behind():
     cs.sweep(SCENARIO, {}, replications=2, workers=2)
     assert not active_children()

@@ -97,7 +97,7 @@ def test_a_point_of_a_sweep_says_what_replicate_says():
     alone = cs.replicate(scenario.replace(**{"cache.ttl": 2.0}), n=3)
     found = table(frame)
     for name in METRICS:
-        row = found.loc[1][[name, f"{name}_low", f"{name}_high"]].tolist()
+        row = [found[column][1] for column in (name, f"{name}_low", f"{name}_high")]
         assert row == pytest.approx([alone.mean(name), *alone.interval(name)], rel=0, abs=0, nan_ok=True)
 
 
@@ -109,11 +109,11 @@ def test_the_text_is_aligned_with_units_and_half_widths():
     assert text(frame, ["load_rate", "latency_mean"]).splitlines() == [
         "4 points, 3 runs each: mean ± half the 95 % interval",
         "",
-        "cache.pattern  cache.ttl         load_rate     latency_mean",
-        "lock                   5      51/s ± 2.5/s  12.3 ms ± 0 µs",
-        "lock               1,000  10,001/s ± 2.5/s  12.3 ms ± 0 µs",
-        "none                   5      51/s ± 2.5/s  12.3 ms ± 0 µs",
-        "none               1,000  10,001/s ± 2.5/s  12.3 ms ± 0 µs",
+        "cache.pattern  cache.ttl         load_rate   latency_mean",
+        "lock                   5      51/s ± 2.5/s  12.3 ms ± 0 s",
+        "lock               1,000  10,001/s ± 2.5/s  12.3 ms ± 0 s",
+        "none                   5      51/s ± 2.5/s  12.3 ms ± 0 s",
+        "none               1,000  10,001/s ± 2.5/s  12.3 ms ± 0 s",
     ]
 
 
@@ -171,9 +171,15 @@ def test_many_failures_are_told_in_few_lines():
     points = grid({"cache.ttl": list(range(1, 101))})
     same = text(made(points, rising, runs=8, failures={(place, run): LATE for place in range(50) for run in range(8)}))
     told = " ".join(same[same.index("400 of") :].split())
-    assert told.endswith("cache.ttl 5 (seeds 100, 101, 102, 103, 104, ...); and 45 other points")
-    different = text(made(points, rising, failures={(place, 0): f"reason {place}" for place in range(50)}))
-    assert different.endswith("  1 × reason 9; at cache.ttl 10 (seed 100)\n  and 40 other reasons")
+    assert told.endswith("cache.ttl 5 (seeds 100, 101, 102, 103, 104, ...); and 45 more")
+    different = text(made(points, rising, failures={(place, 0): f"no {'i' * place}" for place in range(50)}))
+    assert different.endswith("  1 × no iiiiiiiii; at cache.ttl 10 (seed 100)\n  and 40 more")
+
+
+def test_reasons_that_differ_in_their_numbers_alone_are_one():
+    failures = {(0, 0): "stopped after 1.25 s", (1, 0): "stopped after 17 s"}
+    told = text(made(TTLS[::-1], rising, failures=failures)).splitlines()
+    assert told[-1] == ("  2 × stopped after 1.25 s (numbers vary); at cache.ttl 10 (seed 100); cache.ttl 5 (seed 100)")
 
 
 def test_a_sweep_of_which_every_run_failed_is_told():
