@@ -6,6 +6,7 @@ import asyncio
 import os
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,16 @@ ROOT = Path(__file__).parent.parent
 OTHER_PYTHONS = sorted(ROOT.glob(".venv-3.*/bin/python"))
 
 
+@cache
+def here() -> dict[str, cs.Result]:
+    """Each scenario run in this process, once."""
+    return {name: cs.simulate(scenario) for name, scenario in scenarios().items()}
+
+
+def digests_here() -> dict[str, str]:
+    return {name: result.digest for name, result in here().items()}
+
+
 def in_a_process(python: str | Path = sys.executable, **environment: str) -> dict[str, str]:
     command = [str(python), "-m", "tests.digests"]
     done = subprocess.run(command, cwd=ROOT, env=os.environ | environment, capture_output=True, check=True)
@@ -27,7 +38,7 @@ def in_a_process(python: str | Path = sys.executable, **environment: str) -> dic
 
 def test_digests_do_not_depend_on_the_process_or_its_hash_seed() -> None:
     first = in_a_process(PYTHONHASHSEED="1")
-    assert first == in_a_process(PYTHONHASHSEED="2") == digests()
+    assert first == in_a_process(PYTHONHASHSEED="2") == digests_here()
     assert len({first[name] for name in ("zipf", "ties", "in-process")}) == 3
 
 
@@ -37,7 +48,7 @@ def test_digests_do_not_depend_on_a_loop_that_runs_already() -> None:
     async def inside() -> dict[str, str]:
         return digests()
 
-    assert asyncio.run(inside()) == digests()
+    assert asyncio.run(inside()) == digests_here()
 
 
 @pytest.mark.skipif(not OTHER_PYTHONS, reason="no other Python is set up; `make pythons` does it where there is one")
@@ -46,12 +57,12 @@ def test_digests_do_not_depend_on_the_version_of_python(python: Path) -> None:
     numpy = subprocess.run([python, "-c", "import numpy; print(numpy.__version__)"], capture_output=True, check=True)
     if numpy.stdout.decode().strip() != np.__version__:
         pytest.skip(f"{python.parts[-3]} has another numpy")
-    assert in_a_process(python) == digests()
+    assert in_a_process(python) == digests_here()
 
 
 def test_summary_mode_has_the_same_digest_and_the_same_counts() -> None:
-    for scenario in scenarios().values():
-        tables, summary = cs.simulate(scenario), cs.simulate(scenario, record="summary")
+    for key, scenario in scenarios().items():
+        tables, summary = here()[key], cs.simulate(scenario, record="summary")
         assert tables.digest == summary.digest
         for name, value in tables.metrics.items():
             close = 0.005 if name.startswith("latency_p") else 0
@@ -60,4 +71,4 @@ def test_summary_mode_has_the_same_digest_and_the_same_counts() -> None:
 
 def test_another_seed_gives_another_digest() -> None:
     scenario = scenarios()["zipf"]
-    assert cs.simulate(scenario).digest != cs.simulate(scenario.replace(seed=2)).digest
+    assert here()["zipf"].digest != cs.simulate(scenario.replace(seed=2)).digest

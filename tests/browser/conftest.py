@@ -7,27 +7,15 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
-from tests.browser.jupyter import CHROMIUM_ARGUMENTS, Notebook, Server, chromium, jupyterlab
+from tests.browser.jupyter import CHROMIUM_ARGUMENTS, Lab, chromium, jupyterlab
 
 HERE = Path(__file__).parent
-
-BROKEN = """
-from cachesim.lab.explorer import simulated
-from cachesim.lab.explorers import hot_key
-
-def broken(settings, requests, report):
-    if settings.seed == 2:
-        raise ZeroDivisionError("no luck with <this> seed")
-    return simulated(settings, requests, report)
-
-hot_key.explore(broken)
-"""
 
 
 @pytest.fixture(scope="package")
@@ -45,28 +33,10 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="package")
-def server(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """JupyterLab, which serves copies: it writes checkpoints beside its notebooks."""
-    import nbformat
-
+def lab(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    """JupyterLab, which has copies: it writes checkpoints beside its notebooks."""
     notebooks = Path(shutil.copytree(HERE.parents[1] / "notebooks", tmp_path_factory.mktemp("root") / "notebooks"))
-    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3"}}  # else JupyterLab asks for one
-    broken = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(BROKEN)], metadata=kernel)
-    nbformat.write(broken, notebooks / "broken.ipynb")
     with jupyterlab(notebooks, tmp_path_factory.mktemp("jupyter")) as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def open_notebook(browser: Browser, server: Server) -> Iterator[Callable[[str], Notebook]]:
-    """Opens a notebook in a page of its own, for the tests of a module."""
-    contexts = []
-
-    def open(name: str) -> Notebook:
-        contexts.append(browser.new_context(viewport={"width": 1280, "height": 1000}, reduced_motion="reduce"))
-        contexts[-1].set_default_timeout(15_000)
-        return Notebook(contexts[-1].new_page(), server, name)
-
-    yield open
-    for context in contexts:
-        context.close()
+        lab = Lab(browser, server)
+        assert lab.complaints == []
+        yield lab

@@ -1,4 +1,4 @@
-"""A JupyterLab of one's own, and a notebook open in it in a real browser."""
+"""A JupyterLab of one's own in a page of a real browser, and a notebook open in it."""
 
 from __future__ import annotations
 
@@ -14,11 +14,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from urllib.error import URLError
 from urllib.request import urlopen
 
-from playwright.sync_api import ConsoleMessage, Locator, Page, expect
+import nbformat
+from nbformat import v4
+from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, expect
 
 ROOT = hasattr(os, "geteuid") and os.geteuid() == 0
 
@@ -39,6 +41,7 @@ _SETTINGS: dict[str, dict[str, Any]] = {
     },
     "@jupyterlab/docmanager-extension/plugin": {"autosave": False},
     "@jupyterlab/notebook-extension/tracker": {"windowingMode": "none"},  # every cell is on the page
+    "@jupyter-widgets/jupyterlab-manager/plugin": {"saveState": True},
 }
 
 _HARMLESS: tuple[str, ...] = ()
@@ -53,10 +56,11 @@ def chromium() -> str | None:
 
 @dataclass(frozen=True)
 class Server:
-    """Where a JupyterLab listens, and the token it asks for."""
+    """Where a JupyterLab listens, the token it asks for, and the folder that it serves."""
 
     port: int
     token: str
+    folder: Path
 
     def url(self, path: str) -> str:
         return f"http://127.0.0.1:{self.port}/{path}?token={self.token}"
@@ -65,7 +69,7 @@ class Server:
 @contextmanager
 def jupyterlab(notebooks: Path, state: Path) -> Iterator[Server]:
     """A JupyterLab on a free port of this machine, which serves `notebooks` and keeps all else in `state`."""
-    server = Server(_free_port(), secrets.token_hex(16))
+    server = Server(_free_port(), secrets.token_hex(16), notebooks)
     for plugin, values in _SETTINGS.items():
         file = state / "settings" / f"{plugin}.jupyterlab-settings"
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -122,48 +126,87 @@ def _await_answer(process: subprocess.Popen[bytes], server: Server, log: Path, t
             return
 
 
-class Notebook:
-    """One open notebook, and what its page complained about."""
+class Lab:
+    """JupyterLab in a page: one for many notebooks, for it takes longer to load than any of them."""
 
-    def __init__(self, page: Page, server: Server, name: str) -> None:
-        self.page = page
+    def __init__(self, browser: Browser, server: Server) -> None:
+        self.page, self.server = browser.new_page(), server
+        self.page.set_default_timeout(15_000)
         self.complaints: list[str] = []
-        page.on("console", self._heard)
-        page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        page.goto(server.url(f"lab/tree/{name}") + "&reset")  # only this notebook, whatever was open before
-        self.panel = page.locator(".jp-NotebookPanel:not(.lm-mod-hidden)")
-        self.panel.wait_for()
-        # The page says "idle" before there is a kernel, and running a cell would then wait for ever: ask the session.
-        self.tell(
-            "async app => { const session = app.shell.currentWidget.sessionContext;"
-            " await session.ready; await session.session.kernel.info; }"
-        )
+        self.page.on("console", self._heard)
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        # A text stays open, so that the address is always that of a document: relative to it, a browser asks for the
+        # pictures in a notebook's texts before JupyterLab has told it where they are.
+        (server.folder / "empty.txt").touch()
+        self.page.goto(server.url("lab/tree/empty.txt"))
+        self.page.locator(".jp-FileEditor").wait_for(timeout=60_000)
+        self.tell("app => app.restored")
 
     def _heard(self, message: ConsoleMessage) -> None:
         if message.type == "error" and not message.text.startswith(_HARMLESS):
             self.complaints.append(f"{message.text} ({message.location.get('url', '')})")
 
-    def tell(self, function: str, timeout: float = 60) -> None:
+    def tell(self, function: str, argument: str | None = None, timeout: float = 60) -> None:
         """Call a JavaScript function with the app and wait for its promise, which Playwright alone does for ever."""
         self.page.evaluate(
-            """([source, timeout]) => Promise.race([
-                eval(source)(window.jupyterapp),
+            """([source, argument, timeout]) => Promise.race([
+                eval(source)(window.jupyterapp, argument),
                 new Promise((_, fail) => setTimeout(() => fail(new Error("timed out: " + source)), 1000 * timeout)),
             ]).then(() => null)""",
-            [function, timeout],
+            [function, argument, timeout],
         )
+
+    def write(self, name: str, *cells: str) -> None:
+        """Put a notebook of such cells beside the others."""
+        kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3"}}  # else JupyterLab asks for one
+        notebook = v4.new_notebook(cells=[v4.new_code_cell(cell) for cell in cells], metadata=kernel)
+        nbformat.write(notebook, self.server.folder / name)
+
+    @contextmanager
+    def open(self, name: str, motion: Literal["reduce", "no-preference"] = "reduce") -> Iterator[Notebook]:
+        """A notebook with a kernel of its own, for a reader who wants motion or not."""
+        self.complaints.clear()
+        self.page.set_viewport_size({"width": 1280, "height": 1000})
+        self.page.emulate_media(reduced_motion=motion)
+        # The page says "idle" before there is a kernel, and running a cell would then wait for ever: ask the session.
+        self.tell(
+            "async (app, path) => { const { context } = await app.commands.execute('docmanager:open', { path });"
+            " const { ready, sessionContext } = context; await ready;"
+            " await sessionContext.ready; await sessionContext.session.kernel.info; }",
+            name,
+        )
+        notebook = Notebook(self, name)
+        try:
+            yield notebook
+        finally:
+            notebook.close()
+
+
+class Notebook:
+    """The notebook that is open, and what its page complained about."""
+
+    def __init__(self, lab: Lab, name: str) -> None:
+        self.lab, self.page, self.complaints, self.name = lab, lab.page, lab.complaints, name
+        self.panel = lab.page.locator(".jp-NotebookPanel:not(.lm-mod-hidden)")
 
     def run_all(self) -> None:
         """Run every cell and wait until the last has finished."""
-        self.tell("app => app.commands.execute('notebook:run-all-cells')")
+        self.lab.tell("app => app.commands.execute('notebook:run-all-cells')", timeout=180)
+
+    def save(self) -> nbformat.NotebookNode:
+        """The notebook as JupyterLab saves it, with outputs and the state of the widgets."""
+        self.lab.tell("app => app.shell.currentWidget.context.save()")
+        return nbformat.read(self.lab.server.folder / self.name, as_version=4)  # type: ignore[no-any-return]
 
     def close(self) -> None:
-        """Stop the kernel and close the page."""
-        self.tell("app => app.shell.currentWidget.sessionContext.shutdown()")
-        self.page.close()
+        """Stop the kernel and close the notebook, without a question about what is not saved."""
+        self.lab.tell(
+            "async app => { const notebook = app.shell.currentWidget;"
+            " await notebook.sessionContext.shutdown(); notebook.dispose(); }"
+        )
 
     def theme(self, name: str) -> None:
-        self.tell(f"app => app.commands.execute('apputils:change-theme', {{theme: 'JupyterLab {name}'}})")
+        self.lab.tell(f"app => app.commands.execute('apputils:change-theme', {{theme: 'JupyterLab {name}'}})")
         # JupyterLab fails where another change follows while its splash screen is up.
         expect(self.page.locator("#jupyterlab-splash")).to_have_count(0)
 
@@ -171,6 +214,19 @@ class Notebook:
         """Tracebacks of cells and of Output widgets."""
         texts = self.panel.locator('[data-mime-type="application/vnd.jupyter.stderr"]').all_inner_texts()
         return [text for text in texts if "Traceback" in text]
+
+
+_PIXELS = """async image => {
+    for (;;) {
+        try {
+            await image.decode();
+            const bytes = await (await fetch(image.src)).arrayBuffer();
+            return new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)).toString();
+        } catch (error) {} // another picture has taken its place meanwhile
+    }
+}"""
+
+_SEEN = f"""async box => await ({_PIXELS})(box.querySelector("img")) + box.querySelector("table").innerHTML"""
 
 
 class ExplorerPage:
@@ -198,18 +254,17 @@ class ExplorerPage:
 
     def pixels(self) -> str:
         """A digest of the picture on the page."""
-        return str(
-            self.picture.evaluate(
-                """async image => {
-                    for (;;) {
-                        try {
-                            await image.decode();
-                            const bytes = await (await fetch(image.src)).arrayBuffer();
-                            return new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)).toString();
-                        } catch (error) {} // another picture has taken its place meanwhile
-                    }
-                }"""
-            )
+        return str(self.picture.evaluate(f"image => ({_PIXELS})(image)"))
+
+    def seen(self) -> str:
+        """Picture and numbers."""
+        return str(self.box.evaluate(_SEEN))
+
+    def await_that(self, condition: str, seen: str) -> None:
+        """Wait until the condition holds of what is `now` seen and what was."""
+        self.page.wait_for_function(
+            f"async ([box, seen]) => {{ const now = await ({_SEEN})(box); return {condition}; }}",
+            arg=[self.box.element_handle(), seen],
         )
 
     def settle(self) -> None:

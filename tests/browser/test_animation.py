@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
-import nbformat
 import pytest
-from playwright.sync_api import Browser, Locator, expect
+from playwright.sync_api import Locator, expect
 
 import cachesim as cs
 from cachesim.plots import in_flight
-from tests.browser.jupyter import Notebook, jupyterlab
 
 SHOTS = Path(__file__).parent / "shots"
 
@@ -105,20 +102,13 @@ class AnimationOnPage:
 
 
 @pytest.fixture(scope="module")
-def notebook(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Notebook]:
+def notebook(lab):
     """A notebook with two animations, in a page that has nothing against motion."""
-    folder = tmp_path_factory.mktemp("animation")
-    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3"}}  # else JupyterLab asks for one
-    cells = [nbformat.v4.new_code_cell(cell) for cell in CELLS]
-    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=kernel), folder / "animation.ipynb")
-    context = browser.new_context(viewport={"width": 1280, "height": 1000}, reduced_motion="no-preference")
-    context.set_default_timeout(15_000)
-    with jupyterlab(folder, tmp_path_factory.mktemp("jupyter")) as server:
-        notebook = Notebook(context.new_page(), server, "animation.ipynb")
+    lab.write("animation.ipynb", *CELLS)
+    with lab.open("animation.ipynb", motion="no-preference") as notebook:
         notebook.page.evaluate(COUNT_DRAWINGS)
         notebook.run_all()
         yield notebook
-    context.close()
 
 
 @pytest.fixture
