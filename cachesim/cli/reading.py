@@ -42,3 +42,5 @@ def refusals(trace: str, format: str | None) -> Iterator[None]:
         raise Stop(BAD_INPUT, str(error)) from None
     except ValueError as error:
         raise Stop(BAD_INPUT, f"{trace}: {error}") from None
+    except OSError as error:
+        raise Stop(BAD_INPUT, f"{trace}: cannot be read: {error.strerror}") from None

@@ -50,7 +50,11 @@ Examples:
 @click.option("--set", "changes", metavar="FIELD=VALUE", multiple=True, help="Change a field: cache.ttl=5. Repeatable.")
 @click.option("--seed", metavar="N", type=click.IntRange(min=0), help="The seed, in the place of the scenario's.")
 @click.option(
-    "--replications", metavar="N", type=click.IntRange(min=1), default=1, help="Independent runs: means and intervals."
+    "--replications",
+    metavar="N",
+    type=click.IntRange(1, 10**6),
+    default=1,
+    help="Independent runs: means and intervals.",
 )
 @click.option("--json", "json_file", metavar="FILE", help="Write JSON; '-' for standard output, instead of the table.")
 @click.option("--plot", "plot_file", metavar="FILE", help="Draw the loads in flight over time: .png, .svg or .pdf.")

@@ -10,10 +10,16 @@ from cachesim.console import show
 
 __all__ = ["scenarios_command"]
 
+_EXAMPLES = """\b
+Examples:
+  cachesim scenarios
+  cachesim scenarios | grep -A1 hot-key
+"""
 
-@click.command("scenarios")
+
+@click.command("scenarios", epilog=_EXAMPLES)
 def scenarios_command() -> None:
-    """List the bundled scenarios, whose names `run` takes."""
+    """List the bundled scenarios, whose names stand for SCENARIO in other commands."""
     from cachesim.scenario import bundled
 
     files = bundled()

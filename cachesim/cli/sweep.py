@@ -52,9 +52,11 @@ _RANGE = re.compile(r"\s*(.+?)\s*\.\.\s*(.+?)\s*(:log)?\s*")
     required=True,
     help="5,10,20; or a range: 1..8, 0.1..10:log. Repeatable.",
 )
-@click.option("--draws", metavar="N", type=click.IntRange(min=1), help="Draw so many points, in place of all of them.")
 @click.option(
-    "--replications", metavar="N", type=click.IntRange(min=1), default=5, show_default=True, help="Each point."
+    "--draws", metavar="N", type=click.IntRange(1, 10**6), help="Draw so many points, in place of all of them."
+)
+@click.option(
+    "--replications", metavar="N", type=click.IntRange(1, 10**6), default=5, show_default=True, help="Each point."
 )
 @click.option("--set", "changes", metavar="FIELD=VALUE", multiple=True, help="Change a field of all. Repeatable.")
 @click.option("--seed", metavar="N", type=click.IntRange(min=0), help="The seed, in the place of the scenario's.")

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
-from math import exp, isfinite, log
+from math import exp, isfinite, log, prod
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,8 @@ __all__ = ["Between", "points"]
 
 Point = dict[str, Any]
 """Values by the dotted names of fields."""
+
+_MOST = 10**6
 
 
 @dataclass(frozen=True)
@@ -79,9 +81,11 @@ def points(varied: Mapping[str, Any], *, draws: int | None = None, seed: int = 1
         elif isinstance(values, str) or not isinstance(values, Sequence) or not len(values):
             raise ValueError(f"{name}: {shown(values)} is not allowed; a list of one value or more, or a range")
     if draws is None:
+        if (size := prod(len(values) for values in varied.values())) > _MOST:
+            raise ValueError(f"a grid of {size:,} points is not allowed; {_MOST:,} or less, or draws of some of them")
         return [dict(zip(varied, combination, strict=True)) for combination in product(*varied.values())]
-    if draws < 1:
-        raise ValueError(f"draws: {draws!r} is not allowed; 1 or more")
+    if not 1 <= draws <= _MOST:
+        raise ValueError(f"draws: {draws!r} is not allowed; from 1 to {_MOST:,}")
     rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(0,)))
     strata = {name: (rng.permutation(draws) + rng.random(draws)) / draws for name in varied}
     return [{name: _at(varied[name], float(strata[name][draw])) for name in varied} for draw in range(draws)]

@@ -18,6 +18,7 @@ __all__ = ["COMPRESSED", "TraceError", "blocks", "line_blocks", "texts"]
 
 COMPRESSED = (".gz", ".xz", ".zst")
 _BLOCK = 1 << 20
+_LONGEST_LINE = 1 << 24
 
 
 class TraceError(ValueError):
@@ -70,11 +71,14 @@ def _zstd_opener(path: Path) -> Callable[..., Any]:
 def line_blocks(path: Path) -> Iterator[bytes]:
     """The file's bytes, decompressed, cut at the ends of lines; a byte order mark is left out.
 
-    Raises `TraceError` as `blocks` does, and when there are only blank lines.
+    Raises `TraceError` as `blocks` does, when there are only blank lines, and for a line of more than 16 MiB: what has
+    one is no text, and may be a device that never ends.
     """
     rest, blank = b"", True
     for place, block in enumerate(blocks(path)):
         lines, end, rest = (rest + (block if place else block.removeprefix(codecs.BOM_UTF8))).rpartition(b"\n")
+        if len(rest) > _LONGEST_LINE:
+            raise TraceError(f"{path}: is no text: it has a line of more than {_LONGEST_LINE:,} bytes")
         if end:
             blank = blank and lines.isspace()
             yield lines + end

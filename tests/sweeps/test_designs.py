@@ -60,7 +60,8 @@ def test_a_range_that_is_none_is_refused(low, high, scale):
         ({"nodes": []}, None, r"nodes: \[\] is not allowed; a list of one value or more, or a range"),
         ({"balance": "key"}, None, "balance: 'key' is not allowed; a list"),
         ({"nodes": Between(1, 2)}, None, "nodes: a range is not allowed without draws"),
-        ({"nodes": [1]}, 0, "draws: 0 is not allowed; 1 or more"),
+        ({"nodes": [1]}, 0, "draws: 0 is not allowed; from 1 to 1,000,000"),
+        (dict.fromkeys("abcdefg", range(10)), None, "a grid of 10,000,000 points is not allowed; 1,000,000 or less"),
     ],
 )
 def test_a_design_that_is_none_is_refused(varied, draws, message):
