@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from cachesim.advice import Advice, advise
     from cachesim.comparison import Comparison, compare
     from cachesim.curves.curve import HitRateCurve
+    from cachesim.curves.many import MissingCurvesError, hit_rate_curves
     from cachesim.curves.measuring import hit_rate_curve
+    from cachesim.curves.parts import LostPartError
     from cachesim.experiments import Replications, replicate
     from cachesim.result import Result
     from cachesim.scenario import Pattern, Scenario, load
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from cachesim.simulation import simulate
     from cachesim.sweeps.designs import Between
     from cachesim.sweeps.sweeping import sweep
+    from cachesim.traces.trace import Trace
     from cachesim.world import arrivals, faults, keys, latency
     from cachesim.world.clients import Clients
     from cachesim.world.database import Database, DatabaseError
@@ -38,6 +41,8 @@ __all__ = [
     "DatabaseError",
     "DeadlockError",
     "HitRateCurve",
+    "LostPartError",
+    "MissingCurvesError",
     "Node",
     "Pattern",
     "Redis",
@@ -47,12 +52,14 @@ __all__ = [
     "ScenarioError",
     "SimLoop",
     "SimulationError",
+    "Trace",
     "Writes",
     "advise",
     "arrivals",
     "compare",
     "faults",
     "hit_rate_curve",
+    "hit_rate_curves",
     "keys",
     "latency",
     "load",
@@ -73,7 +80,9 @@ _NAMES = {
     "advice": ("Advice", "advise"),
     "comparison": ("Comparison", "compare"),
     "curves.curve": ("HitRateCurve",),
+    "curves.many": ("MissingCurvesError", "hit_rate_curves"),
     "curves.measuring": ("hit_rate_curve",),
+    "curves.parts": ("LostPartError",),
     "experiments": ("Replications", "replicate"),
     "result": ("Result",),
     "scenario": ("Pattern", "Scenario", "load"),
@@ -81,6 +90,7 @@ _NAMES = {
     "simulation": ("simulate",),
     "sweeps.designs": ("Between",),
     "sweeps.sweeping": ("sweep",),
+    "traces.trace": ("Trace",),
     "world.clients": ("Clients",),
     "world.database": ("Database", "DatabaseError"),
     "world.loop": ("DeadlockError", "SimLoop", "SimulationError"),

@@ -12,7 +12,7 @@ import signal
 import sys
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
-from concurrent.futures import BrokenExecutor, Executor, Future, as_completed
+from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future, as_completed
 from contextlib import contextmanager, nullcontext, suppress
 from functools import partial
 from math import inf
@@ -82,8 +82,11 @@ def _over(
         for number, item in enumerate(items):
             futures[_submitted(executor, work, item)] = number
         for future in as_completed(futures):
-            error = future.exception()
-            yield futures[future], future.result() if error is None else Lost(told(error))
+            try:
+                found: R | Lost = future.result()
+            except (Exception, CancelledError) as error:  # cancelled: by a scheduler that has gone
+                found = Lost(told(error))
+            yield futures[future], found
     finally:
         for future in futures:
             future.cancel()

@@ -178,6 +178,118 @@ def test_columns_are_named(curve, tmp_path):
     assert "33.33 %" in ended.out
 
 
+# Several traces, parts, and where they are counted
+
+
+@pytest.fixture(scope="module")
+def scheduler():
+    """The address of a Dask cluster of two workers."""
+    distributed = pytest.importorskip("distributed")
+    size = {"n_workers": 2, "threads_per_worker": 1, "processes": False, "dashboard_address": None}
+    with distributed.LocalCluster(protocol="tcp", host="127.0.0.1", **size) as cluster:
+        yield cluster.scheduler_address
+
+
+@pytest.fixture
+def other(tmp_path):
+    (tmp_path / "more").mkdir()
+    (tmp_path / "more" / "other.txt").write_text("\n".join("aabaacaad"))
+    return "more/other.txt"
+
+
+def test_several_traces_stand_side_by_side(curve, letters, other):
+    assert curve(letters, other, "--workers", 1) == (
+        0,
+        "trace           requests  keys  first of their key\n"
+        "letters.txt            8     4             50.00 %\n"
+        "more/other.txt         9     4             44.44 %\n"
+        "The first request of a key misses in any cache that starts empty\n"
+        "\n"
+        "size (entries)  letters.txt  other.txt\n"
+        "1                    0.00 %    33.33 %\n"
+        "2                   25.00 %    55.56 %\n"
+        "3                   37.50 %    55.56 %\n"
+        "4                   50.00 %    55.56 %\n"
+        "\n"
+        "size for     the best  50 % of it  80 % of it  90 % of it  95 % of it  80 % of requests  90 % of requests\n"
+        "letters.txt   50.00 %           2           4           4           4                 –                 –\n"
+        "other.txt     55.56 %           1           2           2           2                 –                 –\n",
+        "",
+    )
+
+
+def test_several_traces_and_policies_have_common_sizes(curve, letters, table, scheduler):
+    where = ("--scheduler", scheduler)
+    ended = curve(letters, table, "--policy", "arc", "--policy", "lru", "--json", "-", *where)
+    assert ended.status == 0
+    small, large = json.loads(ended.out)
+    assert (small["trace"], large["trace"]) == (letters, table)
+    sizes = large["curves"][0]["sizes"]
+    assert sizes[-1] == len(set(KEYS))
+    for document, keys in ((small, list("abcbadac")), (large, KEYS.astype(str).tolist())):
+        for one in document["curves"]:
+            assert one["sizes"] == sizes[: len(one["sizes"])]  # beyond that of all keys nothing changes
+            assert one["sizes"][-1] >= len(set(keys))
+            assert one["misses"] == cs.hit_rate_curve(keys, one["policy"], one["sizes"]).misses.tolist()
+    told = curve(letters, table, "--policy", "arc", "--policy", "lru", *where).out
+    assert "letters.txt, arc  letters.txt, lru  requests.csv, arc  requests.csv, lru\n" in told
+
+
+def test_a_bad_trace_does_not_cost_the_others_their_curves(curve, letters, table, tmp_path, scheduler):
+    ended = curve("no.log", letters, table, "--ttl", 5, "--size", 10, "--json", "-", "--scheduler", scheduler)
+    assert ended.status == 2
+    assert [document["trace"] for document in json.loads(ended.out)] == [table]
+    assert ended.err.splitlines() == [
+        "cachesim: no.log: no such file",
+        "cachesim: letters.txt: tells no times, which a ttl needs; of a table, say which column has them",
+    ]
+    ended = curve("no.log", "neither.log", "--plot", "a.png", "--scheduler", scheduler)
+    assert (ended.status, ended.out) == (2, "")
+    assert not (tmp_path / "a.png").exists()
+    assert refused(curve(letters, table, "--policy", "mru")).startswith("letters.txt, requests.csv: policy: 'mru' is")
+
+
+def test_parts_are_told_as_such_and_counted_anywhere(curve, table, scheduler):
+    with ThreadPoolExecutor(1) as pool:
+        expected = cs.hit_rate_curve(KEYS.astype(str).tolist(), parts=8, seed=3, executor=pool)
+    assert expected.half_widths is not None
+    here = curve(table, "--parts", 8, "--seed", 3, "--workers", 1, "--json", "-")
+    there = curve(table, "--parts", 8, "--seed", 3, "--scheduler", scheduler, "--json", "-")
+    assert here == there
+    (found,) = curves(here)
+    assert found["misses"] == [int(expected.misses[expected.sizes.searchsorted(size)]) for size in found["sizes"]]
+    text = curve(table, "--parts", 8, "--seed", 3, "--scheduler", scheduler).out
+    assert "\nCounted in 8 parts, in caches 8 times smaller; ± is half of the 95 % interval\n" in text
+    ratio, half = 100 * expected.hit_ratios[-1], 100 * expected.half_widths[-1]
+    assert f" {ratio:.2f} % ± {half:.2f}\n\nsize for" in text
+    sampled = curve(table, "--parts", 4, "--sample-rate", 0.5, "--scheduler", scheduler).out
+    assert "\nEstimated from 50 % of the keys (" in sampled
+    assert ") in 4 parts; ± is half of the 95 % interval\n" in sampled
+
+
+def test_where_it_is_counted_must_be_somewhere(curve, letters, monkeypatch):
+    assert refused(curve(letters, "--workers", 2)) == (
+        "--workers: is not allowed with one trace in one part; give more traces, or --parts"
+    )
+    assert refused(curve(letters, "--parts", 2, "--workers", 2, "--scheduler", "a:1")) == (
+        "--workers: is not allowed with --scheduler, whose cluster has workers of its own"
+    )
+    assert refused(curve(letters, "--parts", 9, "--size", 5)) == (
+        "letters.txt: sizes: 5 is not allowed with 9 parts; 9 or more"
+    )
+    assert refused(curve(letters, "--scheduler", "nowhere")) == (
+        "--scheduler: 'nowhere' cannot be used: missing port number in address 'nowhere'"
+    )
+    monkeypatch.setattr("cachesim.cli.executing._PATIENCE", 0.2)
+    assert refused(curve(letters, "--scheduler", "tcp://127.0.0.1:1")) == (
+        "--scheduler: 'tcp://127.0.0.1:1' cannot be used: no Dask scheduler answers there within 0.2 s"
+    )
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    assert refused(curve(letters, "--scheduler", "a:1")) == (
+        "--scheduler needs distributed: pip install 'cachesim[distributed]'"
+    )
+
+
 # Files
 
 
@@ -206,8 +318,8 @@ def test_a_picture_in_the_format_of_its_suffix(curve, letters, tmp_path, suffix,
             "letters.txt: policy: 'mru' is not allowed; fifo, lru, lfu, random, clock, sieve, slru, ",
         ),
         (("--size", 0), "Invalid value for '--size': 0 is not in the range x>=1; see cachesim curve --help"),
-        (("--ttl", 5), "letters.txt: tells no times, which --ttl needs; in a table, --time names their column"),
-        (("--bytes",), "letters.txt: tells no sizes, which --bytes needs; in a table, --size-column names them"),
+        (("--ttl", 5), "letters.txt: tells no times, which a ttl needs; of a table, say which column has them"),
+        (("--bytes",), "letters.txt: tells no sizes to weigh by; of a table, say which column has them"),
         (("--sample-rate", 0), "letters.txt: sample_rate: 0.0 is not allowed; above 0, at most 1"),
         (("--format", "xml"), "--format: 'xml' is not allowed; text, binary, csv, parquet, access-log, monitor"),
         (("--format", "access-log"), "letters.txt: none of its 8 line(s) is a request as an access log has it"),
@@ -227,7 +339,7 @@ def test_a_bad_trace_is_told_in_one_line(curve, table):
     assert refused(curve(table, "--ttl", 0)).startswith("requests.csv: ttl: 0.0 is not allowed; seconds, 0.001 or more")
     Path("empty.txt").write_text("")
     assert refused(curve("empty.txt")) == "empty.txt: is empty; at least one request is needed"
-    assert refused(curve()) == "Missing argument 'TRACE'; see cachesim curve --help"
+    assert refused(curve()) == "Missing argument 'TRACE...'; see cachesim curve --help"
 
 
 def test_a_pipe_is_read_for_one_policy_and_refused_for_two(curve, letters, tmp_path):
@@ -243,6 +355,9 @@ def test_a_pipe_is_read_for_one_policy_and_refused_for_two(curve, letters, tmp_p
         return ended
 
     assert curves(ask("--policy", "fifo")) == curves(curve(letters, "--json", "-", "--policy", "fifo"))
+    assert curves(ask("--parts", 2, "--workers", 1)) == curves(curve(letters, "--json", "-", "--parts", 2))
+    told = refused(ask(letters))
+    assert told == "pipe: is no file, which a trace beside others, or read elsewhere, must be"
     told = refused(ask("--policy", "fifo", "--policy", "sieve"))
     assert told == "pipe: is no file that can be read once for each policy; one --policy is allowed"
 

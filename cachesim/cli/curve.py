@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -107,8 +108,8 @@ def curve_command(
         curves, problems = _measured(streams, chosen, sizes, elsewhere=elsewhere, **where, **options)
     if curves:
         _show(curves, len(names) > 1, parts, json_file, plot_file)
-    for name, problem in problems.items():
-        tell(_told(name, problem))
+    for name in filter(problems.__contains__, names):
+        tell(_told(name, problems[name]))
     return max((_status(problem) for problem in problems.values()), default=DONE)
 
 
@@ -121,7 +122,9 @@ def _require_readable(names: Sequence[str], policies: Sequence[str], *, here: bo
 
 
 def _is_pipe(name: str) -> bool:
-    return Path(name).exists() and not Path(name).is_file()
+    with suppress(OSError):  # what is wrong is told when it is read
+        return Path(name).exists() and not Path(name).is_file()
+    return False
 
 
 def _measured(

@@ -44,10 +44,10 @@ class HitRateCurve:
     """Whether sizes are in bytes."""
 
     sample_rate: float = 1.0
-    """The share of the keys that were looked at; 1: all, and the curve is exact."""
+    """The share of the keys that were looked at; 1: all."""
 
     half_widths: NDArray[np.float64] | None = None
-    """Of the 95 % interval around each hit ratio: how far the sample may be off. None: exact."""
+    """Of the 95 % interval around each hit ratio: how far the sample, or the parts, may be off. None: exact."""
 
     @property
     def hit_ratios(self) -> NDArray[np.float64]:

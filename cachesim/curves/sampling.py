@@ -17,7 +17,8 @@ cover the exact curve in 87 to 99 of 100 cases (`tests/curves/test_sampling.py`)
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
@@ -29,21 +30,30 @@ from cachesim.curves.streams import Piece, pieces
 from cachesim.estimates import reach
 from cachesim.policies.hashing import splitmix64, stable_key
 
-__all__ = ["estimate"]
+__all__ = ["Drawn", "better", "counted", "drawn", "estimate", "half_widths"]
 
 _PARTS = 16
 
 
-class _Sample(NamedTuple):
-    """The requests of the keys in the sample, and the part that each belongs to."""
+class Drawn(NamedTuple):
+    """What is drawn from a piece of a stream."""
 
     requests: int
+    """How many the piece has, drawn or not."""
+
     piece: Piece
+    """Those of the keys drawn, which are stable 64-bit numbers here."""
+
     parts: NDArray[np.uint64]
+    """The part that each of them belongs to, (n,)."""
+
+    def part(self, number: int) -> Piece:
+        """The requests of one part."""
+        return _chosen(self.piece, self.parts == number)
 
 
-def estimate(stream: Iterable[Piece], question: Question, *, rate: float) -> Answer:
-    """The misses of this stream, estimated from a share `rate` of its keys.
+def estimate(stream: Iterable[Piece], question: Question, *, rate: float, threads: int | None = None) -> Answer:
+    """The misses of this stream, estimated from a share `rate` of its keys, in this many threads (see `count`).
 
     Raises `ValueError` when no key is in the sample, or a size is so small that its miniature holds nothing.
     """
@@ -57,27 +67,33 @@ def estimate(stream: Iterable[Piece], question: Question, *, rate: float) -> Ans
         question = question._replace(sizes=sizes)
     elif sizes[0] * rate < 1:
         raise ValueError(f"sizes: {sizes[0]} is not allowed with sample_rate {rate:g}; {np.ceil(1 / rate):.0f} or more")
-    whole = _counted(sample.piece, question, rate)
-    parts = [_counted(_part(sample, part), question, rate / _PARTS) for part in range(_PARTS)]
-    ratios, half_widths = _better(whole, parts, sample.requests * rate)
+    whole = _in_miniature(sample.piece, question, rate, threads)
+    parts = [_in_miniature(sample.part(number), question, rate / _PARTS, threads) for number in range(_PARTS)]
+    ratios, half_widths = better(whole, parts, sample.requests * rate)
     return Answer(sample.requests, whole.distinct, sizes, ratios * sample.requests, half_widths)
 
 
-def _drawn(stream: Iterable[Piece], rate: float, seed: int) -> _Sample:
-    """The requests whose key's hash lies in the lowest share `rate` of all hashes."""
-    salt, below = np.uint64(splitmix64(seed)), np.uint64(min(int(rate * 2.0**64), 2**64 - 1))
-    requests, drawn, parts = 0, [], []
+def drawn(stream: Iterable[Piece], *, rate: float, parts: int, seed: int) -> Iterator[Drawn]:
+    """Of each piece, the requests whose key's hash lies in the lowest share `rate` of all hashes.
+
+    That share is split into equal ranges: the `parts`, 2 or more.
+    """
+    salt, highest = np.uint64(splitmix64(seed)), max(int(rate * 2.0**64), 1) - 1
     for piece in stream:
-        requests += len(piece.keys)
         keys = _stable(piece.keys)
         hashes = _mixed(keys ^ salt)
-        chosen = hashes < below
-        drawn.append(_chosen(piece._replace(keys=keys), chosen))
-        parts.append(hashes[chosen] // (below // np.uint64(_PARTS) + np.uint64(1)))
-    return _Sample(requests, _joined(drawn), np.concatenate(parts))
+        chosen = hashes <= np.uint64(highest)
+        numbers = hashes[chosen] // np.uint64(highest // parts + 1)
+        yield Drawn(len(keys), _chosen(piece._replace(keys=keys), chosen), numbers)
 
 
-def _joined(drawn: list[Piece]) -> Piece:
+def _drawn(stream: Iterable[Piece], rate: float, seed: int) -> Drawn:
+    """The whole sample, as one piece."""
+    requests, found, parts = zip(*drawn(stream, rate=rate, parts=_PARTS, seed=seed), strict=True)
+    return Drawn(sum(requests), _joined(found), np.concatenate(parts))
+
+
+def _joined(drawn: Iterable[Piece]) -> Piece:
     keys, times, weights = zip(*drawn, strict=True)
     others = [None if parts[0] is None else np.concatenate(parts) for parts in (times, weights)]
     return Piece(np.concatenate(keys), *others)
@@ -103,37 +119,44 @@ def _chosen(piece: Piece, chosen: NDArray[np.bool_]) -> Piece:
     )
 
 
-def _part(sample: _Sample, part: int) -> Piece:
-    return _chosen(sample.piece, sample.parts == part)
-
-
-def _counted(piece: Piece, question: Question, rate: float) -> Answer:
+def _in_miniature(piece: Piece, question: Question, rate: float, threads: int | None) -> Answer:
     """The misses of caches of the sizes asked for, in miniature: a distance d hits if it is below size x rate."""
     miniatures = np.ceil(np.asarray(question.sizes) * rate - 1e-9).astype(np.int64)
-    if not len(piece.keys):
-        return Answer(0, 0, miniatures, np.zeros((len(miniatures), len(question.ttls)), np.int64))
-    distinct, places = np.unique(miniatures, return_inverse=True)
-    counts = count(pieces(*piece), question._replace(sizes=distinct), held=True)
-    return counts._replace(sizes=miniatures, misses=counts.misses[places])
+    return counted(pieces(*piece), question, miniatures, held=True, threads=threads)
 
 
-def _better(whole: Answer, parts: list[Answer], expected: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def counted(
+    stream: Iterable[Piece], question: Question, sizes: NDArray[np.int64], *, held: bool, threads: int | None = None
+) -> Answer:
+    """The misses at sizes that may be the same, of a stream that may be empty; the rest is as `count` has it."""
+    stream = iter(stream)
+    first = next(stream, None)
+    if first is None:
+        return Answer(0, 0, sizes, np.zeros((len(sizes), len(question.ttls)), np.int64))
+    distinct, places = np.unique(sizes, return_inverse=True)
+    found = count(chain([first], stream), question._replace(sizes=distinct), held=held, threads=threads)
+    return found._replace(sizes=sizes, misses=found.misses[places])
+
+
+def better(whole: Answer, parts: Sequence[Answer], expected: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Miss ratios and half widths, by the estimate whose intervals are narrower on average.
 
-    `expected`: how many requests a sample of this rate has on average.
+    `parts`: independent samples that make up the `whole`; `expected`: how many requests a sample of its rate has on
+    average.
     """
-    misses = np.stack([part.misses for part in parts]).astype(np.float64) * _PARTS
-    requests = np.array([part.requests for part in parts], np.float64)[:, None, None] * _PARTS
+    n = len(parts)
+    misses = np.stack([part.misses for part in parts]).astype(np.float64) * n
+    requests = np.array([part.requests for part in parts], np.float64)[:, None, None] * n
     corrected = whole.misses / expected
     ratios = whole.misses / whole.requests
     estimates = [
-        (corrected, _half_widths(misses / expected)),
-        (ratios, _half_widths((misses - ratios * requests) / whole.requests)),
+        (corrected, half_widths(misses / expected)),
+        (ratios, half_widths((misses - ratios * requests) / whole.requests)),
     ]
     return min(estimates, key=lambda found: float(found[1].mean()))
 
 
-def _half_widths(parts: NDArray[np.float64]) -> NDArray[np.float64]:
+def half_widths(parts: NDArray[np.float64]) -> NDArray[np.float64]:
     """Of the Student-t interval of the mean of the parts, (parts, sizes, ttls)."""
     spread: NDArray[np.float64] = parts.std(axis=0, ddof=1)
-    return spread * reach(_PARTS)
+    return spread * reach(len(parts))
