@@ -96,6 +96,8 @@ def _write(block: Block) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(path.read_text() + "\n" + block.text if block.added else block.text)
     _forget_modules()
+    if path.suffix == ".py":
+        sys.modules.pop(path.stem, None)  # of another test, that called a file so too
     if path.suffix in (".yml", ".yaml"):
         yaml.safe_load(path.read_text())
 

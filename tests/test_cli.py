@@ -587,7 +587,7 @@ def test_bad_times_are_told_in_one_line(cachesim, storm, tmp_path):
         (("--set", "=5"), "--set: '=5' is not allowed; FIELD=VALUE, as in cache.ttl=5"),
         (("--set", "cache.=5"), "--set: 'cache.=5' is not allowed; FIELD=VALUE, as in cache.ttl=5"),
         (("--set",), "Option '--set' requires an argument; see cachesim --help"),
-        (("--replications", "0"), "Invalid value for '--replications': 0 is not in the range x>=1"),
+        (("--replications", "0"), "Invalid value for '--replications': 0 is not in the range 1<=x<=1000000"),
         (("--replications", "two"), "Invalid value for '--replications': 'two' is not a valid integer"),
         (("--seed", "-1"), "Invalid value for '--seed': -1 is not in the range x>=0"),
         (("--seed", "1.5"), "Invalid value for '--seed': '1.5' is not a valid integer"),

@@ -37,9 +37,10 @@ def in_a_process(python: str | Path = sys.executable, **environment: str) -> dic
 
 
 def test_digests_do_not_depend_on_the_process_or_its_hash_seed() -> None:
-    first = in_a_process(PYTHONHASHSEED="1")
-    assert first == in_a_process(PYTHONHASHSEED="2") == digests_here()
-    assert len({first[name] for name in ("zipf", "ties", "in-process")}) == 3
+    """That of this process is drawn by chance."""
+    found = in_a_process(PYTHONHASHSEED="1")
+    assert found == digests_here()
+    assert len({found[name] for name in ("zipf", "ties", "in-process")}) == 3
 
 
 def test_digests_do_not_depend_on_a_loop_that_runs_already() -> None:
