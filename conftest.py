@@ -13,3 +13,10 @@ def pytest_configure() -> None:
 def pytest_collection_finish() -> None:
     gc.freeze()
     gc.enable()
+
+
+def pytest_runtest_teardown(item: pytest.Item) -> None:
+    """Hypothesis's statistics quote what was drawn, halves of characters too, which its report cannot encode."""
+    told = getattr(item, "hypothesis_statistics", "")
+    if told:
+        item.hypothesis_statistics = told.encode(errors="backslashreplace").decode()  # type: ignore[attr-defined]
