@@ -7,7 +7,7 @@ that of two independent samples (A. M. Law, Simulation Modeling and Analysis, ch
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from math import nan
 from typing import TYPE_CHECKING, Any
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from cachesim.estimates import estimate
 from cachesim.experiments import Replications, replicate
-from cachesim.formatting import format_of, listed, plus_minus, seconds, unit_of
+from cachesim.formatting import aligned, format_of, listed, plus_minus, seconds, unit_of
 from cachesim.scenario import Pattern, Scenario
 from cachesim.settings import ScenarioError, shown
 from cachesim.world.loop import SimulationError
@@ -112,7 +112,7 @@ class Comparison:
             [
                 *self._head(),
                 "",
-                *_aligned(self._rows(first)),
+                *aligned(self._rows(first), "<<<"),
                 "",
                 f"Differences to {first} are paired, run by run, ± half the 95 % interval.",
                 "* It excludes 0, as one in twenty does by chance alone.",
@@ -178,13 +178,6 @@ def _told(name: str, differences: NDArray[np.float64]) -> str:
     found = estimate(differences)
     text = plus_minus(format_of(name), *found).replace(" %", " points")
     return f"{'+' if found.mean > 0 else ''}{text}{' *' if found.excludes_zero else ''}"
-
-
-def _aligned(rows: Iterable[tuple[str, ...]]) -> Iterator[str]:
-    every = list(rows)
-    widths = [max(map(len, column)) for column in zip(*every, strict=True)]
-    for cells in every:
-        yield "  ".join(f"{cell:<{width}}" for cell, width in zip(cells, widths, strict=True)).rstrip()
 
 
 def compare(

@@ -7,7 +7,16 @@ from pathlib import Path
 from sysconfig import get_path
 from traceback import walk_tb
 
-__all__ = ["one_line", "told"]
+__all__ = ["one_line", "printable", "told"]
+
+
+def printable(text: str) -> str:
+    r"""The text without control characters and halves of characters; its lines stay.
+
+    >>> printable("a\n b\x1b")
+    'a\n b�'
+    """
+    return "".join(c if c.isprintable() or c == "\n" else "�" for c in text)
 
 
 def one_line(text: str, most: int = 300) -> str:
@@ -16,7 +25,7 @@ def one_line(text: str, most: int = 300) -> str:
     >>> one_line("a\n  b\x1b")
     'a b�'
     """
-    text = "".join(c if c.isprintable() else "�" for c in " ".join(text.split()))
+    text = printable(" ".join(text.split()))
     return text if len(text) <= most else f"{text[: most // 2]} ... {text[-most // 2 :]}"
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from junitparser import Error, Failure, JUnitXml, Skipped, TestCase, TestSuite
 
-from cachesim.messages import one_line
+from cachesim.messages import one_line, printable
 from cachesim.report.commands import Command
 from cachesim.scenario import Scenario
 from cachesim.summary import Summary, Verdict
@@ -48,7 +48,7 @@ def junit_of_failure(scenario: Scenario, command: Command, *, replications: int,
 def _error(why: str, replay: str) -> Error:
     told = one_line(why, 3000)
     error = Error(told, "failed run")
-    error.text = _clean(f"{told}\n{replay}")
+    error.text = printable(f"{told}\n{replay}")
     return error
 
 
@@ -59,30 +59,25 @@ def _failure(verdict: Verdict, summary: Summary, replay: str) -> Failure:
     if not isnan(low):
         found += f", 95 % interval {low:.6g} to {high:.6g}"
     failure = Failure(found, "missed")
-    failure.text = _clean(f"{verdict.expectation} is expected; {found}\n{summary.extent}\n{replay}")
+    failure.text = printable(f"{verdict.expectation} is expected; {found}\n{summary.extent}\n{replay}")
     return failure
 
 
 def _case(name: str, command: Command, *outcome: Error | Failure | Skipped) -> TestCase:
-    case = TestCase(_clean(name), _clean(f"cachesim.{Path(command.scenario).stem}"))
+    case = TestCase(printable(name), printable(f"cachesim.{Path(command.scenario).stem}"))
     case.result = list(outcome)
     return case
 
 
 def _document(command: Command, cases: list[TestCase], properties: Mapping[str, str], *, output: str) -> bytes:
-    suite = TestSuite(_clean(command.scenario))
+    suite = TestSuite(printable(command.scenario))
     for name, value in {"cachesim": version("cachesim"), **properties}.items():
-        suite.add_property(name, _clean(value))
+        suite.add_property(name, printable(value))
     suite.add_testcases(cases)
-    cases[0].system_out = _clean(output)
+    cases[0].system_out = printable(output)
     document = JUnitXml("cachesim")
     document.add_testsuite(suite)
     document.update_statistics()  # type: ignore[no-untyped-call]
     buffer = BytesIO()
     document.write(buffer, pretty=True)
     return buffer.getvalue()
-
-
-def _clean(text: str) -> str:
-    """Without what XML has no room for: control characters, and halves of characters."""
-    return "".join(c if c.isprintable() or c == "\n" else "�" for c in text)

@@ -10,7 +10,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
-from cachesim.messages import one_line
+from cachesim.messages import one_line, printable
 from cachesim.report.agreements import agreements, usual_distance
 from cachesim.report.commands import Command
 from cachesim.report.pictures import pictures
@@ -63,6 +63,4 @@ def _raw_number(value: float) -> str:
 
 def _printable(value: Any) -> Any:
     """Text from elsewhere without what cannot be shown: control characters, halves of characters."""
-    if type(value) is not str:
-        return value
-    return "".join(c if c.isprintable() or c == "\n" else "�" for c in value)
+    return printable(value) if type(value) is str else value
