@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from cachesim.curves.measuring import hit_rate_curve
     from cachesim.curves.parts import LostPartError
     from cachesim.experiments import Replications, replicate
+    from cachesim.races.finding import DivergedError, find_race
+    from cachesim.races.race import Race
     from cachesim.result import Result
     from cachesim.scenario import Pattern, Scenario, load
     from cachesim.settings import ScenarioError
@@ -40,11 +42,13 @@ __all__ = [
     "Database",
     "DatabaseError",
     "DeadlockError",
+    "DivergedError",
     "HitRateCurve",
     "LostPartError",
     "MissingCurvesError",
     "Node",
     "Pattern",
+    "Race",
     "Redis",
     "Replications",
     "Result",
@@ -58,6 +62,7 @@ __all__ = [
     "arrivals",
     "compare",
     "faults",
+    "find_race",
     "hit_rate_curve",
     "hit_rate_curves",
     "keys",
@@ -84,6 +89,8 @@ _NAMES = {
     "curves.measuring": ("hit_rate_curve",),
     "curves.parts": ("LostPartError",),
     "experiments": ("Replications", "replicate"),
+    "races.finding": ("DivergedError", "find_race"),
+    "races.race": ("Race",),
     "result": ("Result",),
     "scenario": ("Pattern", "Scenario", "load"),
     "settings": ("ScenarioError",),

@@ -7,9 +7,7 @@ The road of one request: `Traffic` lets it arrive, the `Asker` asks a node, the 
 from __future__ import annotations
 
 import asyncio
-import contextvars
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from math import inf
 from typing import Literal
@@ -21,6 +19,7 @@ from cachesim.result import Result, Tables
 from cachesim.scenario import Scenario
 from cachesim.settings import Problem, ScenarioError
 from cachesim.traces import TraceError
+from cachesim.world.apart import where_no_loop_runs
 from cachesim.world.arrivals import ClosedLoop, OpenLoop
 from cachesim.world.asking import Asker
 from cachesim.world.balancing import addressed, readdressed
@@ -40,7 +39,7 @@ from cachesim.world.stopping import stopped_after, stopped_by_interrupt
 from cachesim.world.traffic import ClosedTraffic, OpenTraffic, Traffic
 from cachesim.world.writes import Writes, WritesBehind
 
-__all__ = ["simulate"]
+__all__ = ["Rng", "chance_of", "requests_of", "simulate"]
 
 _SOURCES = (
     *("arrivals", "keys", "nodes", "writes", "database", "redis", "caches", "behind", "clients"),
@@ -84,21 +83,37 @@ def simulate(
     if record not in ("tables", "summary"):
         raise ValueError(f'record: {record!r} is not allowed; "tables" or "summary"')
     simulation = _Simulation(scenario, cache, record == "tables", progress, time_limit)
-    result = simulation.run() if asyncio._get_running_loop() is None else _in_a_thread(simulation)
+    result = where_no_loop_runs(simulation.run, simulation.loop.stop)
     if strict and result.failures:
         raise result.failures[0]
     return result
 
 
-def _in_a_thread(simulation: _Simulation) -> Result:
-    """Run where no loop runs yet; an interrupt stops the simulation before it goes on its way."""
-    with ThreadPoolExecutor(1, thread_name_prefix="cachesim") as pool:
-        future = pool.submit(contextvars.copy_context().run, simulation.run)
-        try:
-            return future.result()
-        except BaseException:
-            simulation.loop.stop()
-            raise
+Rng = Callable[[str], np.random.Generator]
+"""The source of chance of that name."""
+
+
+def chance_of(seed: int) -> Rng:
+    """The sources of chance of a run with that seed; each begins anew at each call."""
+    seeds = _seeds(seed)
+    return lambda source: np.random.default_rng(seeds[source])
+
+
+def _seeds(seed: int) -> dict[str, np.random.SeedSequence]:
+    return dict(zip(_SOURCES, np.random.SeedSequence(seed).spawn(len(_SOURCES)), strict=True))
+
+
+def requests_of(scenario: Scenario, times: Iterator[float], rng: Rng) -> Iterator[Request | Batch]:
+    """Everything that will be asked, in order of arrival."""
+    writes = scenario.writes if isinstance(scenario.writes, Writes) else Writes(share=scenario.writes)
+    keys = scenario.keys.stream(rng("keys"))
+    asked = keys if scenario.batch == 1 else batches(keys, scenario.batch)
+    asked, nodes = addressed(asked, scenario.balance, scenario.nodes, rng("nodes"))
+    kind: Callable[..., Request | Batch] = Request if scenario.batch == 1 else Batch
+    requests = map(kind, times, asked, nodes, writes.of_requests(rng("writes")))
+    if scenario.clients.n is None:
+        return requests
+    return sent_by(scenario.clients.stream(rng("clients")), requests)
 
 
 class _Simulation:
@@ -117,8 +132,7 @@ class _Simulation:
         self.loop = SimLoop(simpy.Environment(initial_time=0.0))
         end = inf if scenario.duration is None else scenario.duration
         self.recorder = Recorder(self.loop.env, start=scenario.warmup, end=end, tables=tables)
-        seeds = np.random.SeedSequence(scenario.seed).spawn(len(_SOURCES))
-        self.seeds = dict(zip(_SOURCES, seeds, strict=True))
+        self.seeds = _seeds(scenario.seed)
 
     def run(self) -> Result:
         try:
@@ -193,7 +207,6 @@ class _Simulation:
     def _traffic(self) -> Traffic:
         """Everything that is asked, on its way."""
         scenario, loop, recorder = self.scenario, self.loop, self.recorder
-        writes = scenario.writes if isinstance(scenario.writes, Writes) else Writes(share=scenario.writes)
         asker = Asker(
             loop,
             recorder,
@@ -205,30 +218,18 @@ class _Simulation:
         end, grace = (inf, _GRACE) if scenario.duration is None else (scenario.duration, scenario.duration)
         traffic: Traffic
         if isinstance(scenario.arrivals, ClosedLoop):
-            requests = self._requests(iter(loop.time, None), writes)
+            requests = requests_of(scenario, iter(loop.time, None), self._rng)
             traffic = ClosedTraffic(loop, recorder, asker, requests=requests, duration=end, grace=grace)
             traffic.start(scenario.arrivals.users, scenario.arrivals.thinks(self._rng("thinks")))
         else:
             assert isinstance(scenario.arrivals, OpenLoop)
-            requests = self._requests(scenario.arrivals.times(self._rng("arrivals")), writes)
+            requests = requests_of(scenario, scenario.arrivals.times(self._rng("arrivals")), self._rng)
             traffic = OpenTraffic(loop, recorder, asker, requests=requests, duration=end, grace=grace)
             traffic.start()
-        if writes.behind:
-            behind = writes.past_the_cache(scenario.keys.population(), self._rng("behind"))
+        if isinstance(scenario.writes, Writes):
+            behind = scenario.writes.past_the_cache(scenario.keys.population(), self._rng("behind"))
             WritesBehind(self.database, traffic, behind)
         return traffic
-
-    def _requests(self, times: Iterator[float], writes: Writes) -> Iterator[Request | Batch]:
-        """Everything that will be asked, in order of arrival."""
-        scenario = self.scenario
-        keys = scenario.keys.stream(self._rng("keys"))
-        asked = keys if scenario.batch == 1 else batches(keys, scenario.batch)
-        asked, nodes = addressed(asked, scenario.balance, scenario.nodes, self._rng("nodes"))
-        kind: Callable[..., Request | Batch] = Request if scenario.batch == 1 else Batch
-        requests = map(kind, times, asked, nodes, writes.of_requests(self._rng("writes")))
-        if scenario.clients.n is None:
-            return requests
-        return sent_by(scenario.clients.stream(self._rng("clients")), requests)
 
     async def _close(self) -> None:
         """Close the caches and cancel what still runs; nobody waits for ever for what is down for ever."""

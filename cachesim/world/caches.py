@@ -102,23 +102,35 @@ class Server:
         self.get: Callable[[str], Awaitable[Any]] = get if isinstance(cache, _PatternCache) else partial(_awaited, get)
         many = getattr(cache, "get_many", None)
         self.get_many = None if many is None else partial(_awaited_list, many)
-        self._cache, self._database = cache, node.database
+        self.cache, self._database = cache, node.database
+        self._set: Callable[[str, Any], Awaitable[Any]] | None = getattr(cache, "set", None)
+        self._delete: Callable[[str], Awaitable[Any]] | None = getattr(cache, "delete", None)
         self.node, self.awake = node, node.awake
         self.answering = 0
         self.retired: Event | None = None
 
     async def write(self, key: str, value: Any) -> None:
         """Write through the cache if it can, else write the database and delete the key from the cache."""
-        if (set_ := getattr(self._cache, "set", None)) is not None:
-            await set_(key, value)
+        if self._set is not None:
+            await self.set(key, value)
             return
         await self._database.write(key, value)
-        if (delete := getattr(self._cache, "delete", None)) is not None:
-            await delete(key)
+        if self._delete is not None:
+            await self.delete(key)
+
+    async def set(self, key: str, value: Any) -> None:
+        """Have the cache write a value, in the database too."""
+        assert self._set is not None
+        await self._set(key, value)
+
+    async def delete(self, key: str) -> None:
+        """Have the cache forget a key that was written."""
+        assert self._delete is not None
+        await self._delete(key)
 
     async def aclose(self) -> None:
         """Close the cache, if it can be closed."""
-        if (aclose := getattr(self._cache, "aclose", None)) is not None:
+        if (aclose := getattr(self.cache, "aclose", None)) is not None:
             await aclose()
 
 

@@ -242,6 +242,10 @@ class SimLoop(NoRealWorld):
 
     call_soon_threadsafe = call_soon
 
+    def wake_soon(self, wake: Callable[[], object]) -> None:
+        """Let a task whose operation was cancelled go on in the next turn."""
+        self._ready.append(wake)
+
     def call_later(
         self, delay: float, callback: Any, *args: Any, context: contextvars.Context | None = None
     ) -> asyncio.TimerHandle:

@@ -78,7 +78,7 @@ class Pending:
             return False
         self._done = True
         self._error = asyncio.CancelledError() if msg is None else asyncio.CancelledError(msg)
-        self._loop._ready.append(self._wake)
+        self._loop.wake_soon(self._wake)
         self._wake = None
         return True
 

@@ -1,0 +1,292 @@
+"""A loop on which a schedule says what happens next, one step at a time.
+
+Vocabulary: an *actor* is a request, with all that it sets going, or a node's cache with what it does by itself; each has
+a number. A *step* is the least that happens at once:
+
+- a callback that is ready runs, first-in first-out within an actor: one stretch of a task up to its next wait;
+- an *operation* of the world goes on: a command is executed, a reply arrives, a service ends. Nothing takes time of its
+  own here: the schedule says how long;
+- a request arrives;
+- time moves to the next timer, or to the time at which a request of the scenario arrives;
+- a client leaves, so that its request is cancelled.
+
+Time moves only while nothing is ready, and no operation takes longer than `slowest`. So whatever a schedule brings about
+can happen on a real loop, with the right delays. (One liberty: callbacks of two actors that one event has made ready
+may run in either order, where asyncio's own is first-in first-out.)
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from contextvars import ContextVar
+from heapq import heappop, heappush
+from math import inf
+from types import BuiltinFunctionType
+from typing import Any, Protocol
+
+import simpy
+from simpy.events import NORMAL
+
+from cachesim.world.handles import Callback, Timer
+from cachesim.world.loop import SimLoop
+from cachesim.world.redis_wire import DelayedSocket
+
+__all__ = [
+    "ACTOR",
+    "ARRIVE",
+    "CANCEL",
+    "CHANCE",
+    "OPERATE",
+    "PASS_TIME",
+    "RUN",
+    "Label",
+    "Schedule",
+    "ScheduledLoop",
+    "Step",
+]
+
+ACTOR: ContextVar[int] = ContextVar("actor", default=0)
+"""On whose behalf code runs; tasks and timers inherit it."""
+
+RUN, OPERATE, ARRIVE, PASS_TIME, CANCEL, CHANCE = range(6)
+"""The kinds of steps; the last: something that is left to chance happens."""
+
+Label = tuple[int, int, int]
+"""Kind, actor, and which of the actor's operations: what a step is called."""
+
+Step = tuple[int, int, int, Any]
+"""A step that could be next: its label, and what is to be done."""
+
+_MOST_STEPS = 5_000
+"""A run of more steps never ends."""
+
+
+class Schedule(Protocol):
+    """Says what happens next."""
+
+    def choose(self, steps: Sequence[Step], place: int) -> int:
+        """Which of these is the step number `place`, from 0. The first: nobody interferes, and who is at it goes on."""
+
+    def chance(self, place: int) -> bool:
+        """Whether something that is left to chance happens at that place; if nobody interferes it does not."""
+
+
+class ScheduledLoop(SimLoop):
+    """A `SimLoop` whose every step is chosen by a schedule.
+
+    `slowest`: how long an operation may take (s). `taken`: the labels of the steps so far; `switched`: which of them,
+    from 0, are not what would have happened if nobody had interfered.
+    """
+
+    def __init__(self, *, slowest: float) -> None:
+        super().__init__(simpy.Environment(initial_time=0.0))
+        self._slowest = slowest
+        self._exception_handler = lambda loop, context: None
+        self._tasks: list[asyncio.Task[Any]] = []
+
+    def reset(self, schedule: Schedule, times: Mapping[int, float], actors: int) -> None:
+        """Begin anew at 0 s: requests arrive when the schedule says so, or at their `times` (s) if it lets time pass."""
+        self._sweep()
+        self.env._now = 0.0
+        self.schedule = schedule
+        self.taken: list[Label] = []
+        self.switched: list[int] = []
+        self.endless = False
+        self.actor = 0
+        self._ready_of: dict[int, deque[Callable[[], object]]] = {actor: deque() for actor in range(actors)}
+        self._operations: list[
+            tuple[float, int, Any, Any]
+        ] = []  # since when, actor, what, and in which order with others
+        self.arriving = list(times)
+        self._times = sorted({time for time in times.values() if time > 0}, reverse=True)
+        self.leaving: list[int] = []
+        self.arrive: Callable[[int], None]
+        self.cancel: Callable[[int], None]
+        self.passes: Callable[[float], None]
+        self.delivers: Callable[[Timer], None] | None = None
+
+    def _sweep(self) -> None:
+        """End what the last schedule has left behind; nothing is said about it."""
+        for task in self._tasks:
+            if not task.done():
+                task._log_destroy_pending = False
+                try:
+                    task.get_coro().close()  # type: ignore[union-attr]
+                except Exception:
+                    pass
+        self._tasks.clear()
+        self._failed_tasks.clear()
+        self._callback_errors.clear()
+        self._queue.clear()
+        self._due_at_once.clear()
+        self._cancelled_timers = 0
+
+    # What could be next
+
+    def _work(self, until: float) -> None:
+        env, queue = self.env, self._queue
+        while not self._stopping:
+            now = env._now
+            while queue and queue[0][0] <= now:
+                self._due(heappop(queue)[3])
+            steps = self._steps(until)
+            if not steps:
+                return
+            if len(self.taken) >= _MOST_STEPS:
+                self.endless = True
+                return
+            index = 0
+            if len(steps) > 1:
+                index = self.schedule.choose(steps, len(self.taken))
+                if index:
+                    self.switched.append(len(self.taken))
+            self._take(steps[index])
+
+    def _due(self, event: Any) -> None:
+        """The time of something in the queue has come."""
+        if getattr(event, "_cancelled", False):
+            return
+        if isinstance(event, Timer):
+            self._ready_of[event._context.get(ACTOR, 0)].append(event)  # type: ignore[attr-defined]
+        else:
+            self._operations.append((self.env._now, self.actor, event, event))
+
+    def _steps(self, until: float) -> list[Step]:
+        """Every step that could be next; first those of the actor that took the last one."""
+        actor, ready_of, operations = self.actor, self._ready_of, self._operations
+        steps: list[Step] = []
+        if ready_of[actor]:
+            steps.append((RUN, actor, 0, ready_of[actor]))
+        others: list[Step] = []
+        if operations:
+            mine, lanes, counts = steps, set(), dict.fromkeys(ready_of, 0)
+            for operation in operations:
+                _, owner, _, lane = operation
+                if lane not in lanes:
+                    lanes.add(lane)
+                    (mine if owner == actor else others).append((OPERATE, owner, counts[owner], operation))
+                    counts[owner] += 1
+        steps += [(RUN, other, 0, ready) for other, ready in ready_of.items() if ready and other != actor]
+        steps += others
+        steps += [(ARRIVE, other, 0, None) for other in self.arriving]
+        if (time := self._next_time(until)) is not None:
+            steps.append((PASS_TIME, -1, 0, time))
+        steps += [(CANCEL, other, 0, None) for other in self.leaving]
+        return steps
+
+    def _next_time(self, until: float) -> float | None:
+        """When the next timer is due or the next request expected, if time may move as far as that."""
+        queue, times, now = self._queue, self._times, self.env._now
+        while queue and getattr(queue[0][3], "_cancelled", False):
+            heappop(queue)
+        while times and times[-1] <= now:
+            times.pop()
+        time = queue[0][0] if queue else inf
+        if self.arriving and times and times[-1] < time:
+            time = times[-1]
+        if time == inf or time > until or any(self._ready_of.values()):
+            return None
+        if self._operations and self._operations[0][0] + self._slowest < time:
+            return None
+        return time
+
+    # Doing it
+
+    def _take(self, step: Step) -> None:
+        kind, actor, _, thing = step
+        self.taken.append(step[:3])
+        if kind == RUN:
+            self.actor = actor
+            thing.popleft()()
+        elif kind == OPERATE:
+            self.actor = actor
+            self._operations.remove(thing)
+            event = thing[2]
+            if isinstance(event, simpy.Event):
+                callbacks, event.callbacks = event.callbacks, None  # type: ignore[assignment]
+                for callback in callbacks:
+                    callback(event)
+            elif not event._cancelled:
+                if self.delivers is not None and isinstance(event, Timer):
+                    self.delivers(event)
+                event.fire()
+        elif kind == PASS_TIME:
+            self.passes(thing - self.env._now)
+            self.env._now = thing
+        elif kind == ARRIVE:
+            self.actor = actor
+            self.arriving.remove(actor)
+            self.arrive(actor)
+            self._ready_of[actor].pop()()
+        else:
+            self.leaving.remove(actor)
+            self.cancel(actor)
+
+    def happens(self) -> bool:
+        """Whether something that is left to chance happens now."""
+        happens = self.schedule.chance(len(self.taken))
+        if happens:
+            self.switched.append(len(self.taken))
+        self.taken.append((CHANCE, int(happens), 0))
+        return happens
+
+    # How asyncio and the world ask for steps
+
+    def _busy(self) -> bool:
+        """Who waits for an operation goes on in the step that ends it."""
+        return False
+
+    def call_soon(self, callback: Any, *args: Any, context: contextvars.Context | None = None) -> Any:
+        if callback is self._note_task:
+            return None
+        actor = ACTOR.get() if context is None else context.get(ACTOR, 0)
+        kind = type(callback)
+        if kind.__name__ == "TaskStepMethWrapper" or (
+            kind is BuiltinFunctionType and callback.__name__ == "task_wakeup"
+        ):
+
+            def step() -> None:
+                context.run(callback, *args)  # type: ignore[union-attr]
+
+            self._ready_of[actor].append(step)
+            return None
+        handle = Callback(callback, args, self, context)
+        self._ready_of[actor].append(handle)
+        return handle
+
+    call_soon_threadsafe = call_soon
+
+    def wake_soon(self, wake: Any) -> None:
+        self._ready_of[wake.func.__self__.get(ACTOR, 0)].append(wake)
+
+    def call_at(
+        self, when: float, callback: Any, *args: Any, context: contextvars.Context | None = None
+    ) -> asyncio.TimerHandle:
+        timer = Timer(when, callback, args, self, context)
+        if when > self.env._now:
+            if when < inf:
+                timer._scheduled = True  # type: ignore[attr-defined]
+                heappush(self._queue, (when, NORMAL, next(self._next_id), timer))
+        elif isinstance(socket := getattr(callback, "__self__", None), DelayedSocket):
+            self._operations.append((self.env._now, self.actor, timer, (id(socket), callback.__name__)))
+        else:
+            self._ready_of[timer._context.get(ACTOR, 0)].append(timer)  # type: ignore[attr-defined]
+        return timer
+
+    def create_task(
+        self, coro: Any, *, name: str | None = None, context: contextvars.Context | None = None, **options: Any
+    ) -> asyncio.Task[Any]:
+        task: asyncio.Task[Any]
+        if self._task_factory is None:
+            task = asyncio.Task(coro, loop=self, name=name, context=context, **options)
+        else:
+            task = super().create_task(coro, name=name, context=context, **options)
+        self.keep(task)
+        return task
+
+    def keep(self, task: asyncio.Task[Any]) -> None:
+        """A task that is to be ended, if it has not, before the next run."""
+        self._tasks.append(task)
