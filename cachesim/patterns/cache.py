@@ -50,6 +50,18 @@ class Cache(ABC):
     """
 
     options_type: ClassVar[type[CommonOptions]] = Options
+    keeps: ClassVar[tuple[str, ...]] = (
+        "no_cancelled_follower",
+        "no_lock_held_for_ever",
+        "tables_empty",
+        "nothing_is_a_value",
+    )
+    """The invariants that hold whatever the order of things, by the names that `cachesim.find_race` knows.
+
+    With single flight that of its scope, "single_flight" or "cluster_single_flight", holds besides.
+    """
+    keeps_alone: ClassVar[tuple[str, ...]] = ("no_stale_read_after_delete",)
+    """Those that hold besides where one process alone uses the cache: others hear of a delete later, or never."""
 
     @abstractmethod
     async def get_or_set(self, key: str, load: Loader, **changes: Any) -> Any:

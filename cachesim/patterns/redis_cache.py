@@ -53,6 +53,8 @@ class RedisCache(LoadingCache):
     """
 
     options_type: ClassVar[type[CommonOptions]] = RedisOptions
+    keeps = (*LoadingCache.keeps, "no_stale_read_after_delete")
+    keeps_alone = ()
 
     def __init__(
         self,

@@ -55,6 +55,7 @@ class WriteThrough(RedisCache):
     """
 
     options_type: ClassVar[type[CommonOptions]] = WriteThroughOptions
+    keeps = (*RedisCache.keeps, "no_lost_update")
 
     def __init__(
         self,

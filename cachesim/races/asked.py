@@ -24,7 +24,7 @@ _LOOKED_AT = 10_000
 
 
 class Asked(NamedTuple):
-    """What a request asks: `time` (s) and `node` it comes to, its keys, several in a batch; the number of its client."""
+    """What a request asks, when (s) and at which node; several keys in a batch. `client`: the number of its client."""
 
     time: float
     keys: tuple[str, ...]

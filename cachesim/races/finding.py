@@ -62,13 +62,14 @@ def find_race(
     """A race in which a few requests of a scenario break an invariant of its cache; None if none was found.
 
     The same requests (`few_requests`: all of them if they are at most 8) run under so many `schedules`, which vary what
-    takes how long, the order of what is ready, and where clients leave (unless they are such that the server works on:
-    `disconnect="ignore"`); faults are those of the scenario. What is found is shrunk. `cache`: your own, as in `simulate`.
+    takes how long, the order of what is ready, and where clients leave (unless the server works on when they do:
+    `disconnect="ignore"`); faults are those of the scenario. What is found is shrunk. `cache`: your own, as for
+    `simulate`.
 
-    `invariant`: a name (`INVARIANTS`), or a function that is given the `History` of a run and says how it was broken, or
-    None. `strategy`: "random", a walk; "priorities", as in PCT; "mixed", both in turn; "exhaustive", every schedule that
-    preempts at most `preemptions` times, the fewest first. `replay`: the `schedule` of a race, to see it again; raises
-    `DivergedError` if the code does not do any more what it did.
+    `invariant`: a name (`INVARIANTS`), or a function that is given the `History` of a run and says how it was broken,
+    or None. `strategy`: "random", a walk; "priorities", as in PCT; "mixed", both in turn; "exhaustive", every schedule
+    that preempts at most `preemptions` times, the fewest first. `replay`: the `schedule` of a race, to see it again;
+    raises `DivergedError` if the code does not do any more what it did.
 
     Raises `ScenarioError`, `SimulationError` for what a simulation cannot do, and `ValueError` for other arguments.
 
@@ -81,6 +82,7 @@ def find_race(
     >>> len(race.requests)
     3
     >>> print(race.message)
+    read 3 came after the delete of '0' was acknowledged at version 1, and is served version 0
     """
     if replay is not None:
         return _replayed(scenario, cache, _invariant(invariant), replay)
@@ -117,7 +119,7 @@ def search(
         runs = _by_chance(stage, promise, seed, strategy)
 
     def work() -> Search:
-        with stage.clock():
+        with stage.open():
             tried, complete = 0, True
             for shown in runs:
                 tried += 1
@@ -169,7 +171,7 @@ def _by_chance(stage: Stage, invariant: Invariant, seed: int, strategy: Strategy
 
 
 def _exhaustively(stage: Stage, invariant: Invariant, preemptions: int) -> Iterator[Shown | None]:
-    """Schedules without a preemption, then those with one, and so on; each is told by its numbers up to the last switch."""
+    """Schedules without a preemption, then those with one, and so on; each is its numbers up to the last switch."""
     cast = range(len(stage.asked))
     waiting: list[deque[tuple[int, ...]]] = [deque() for _ in range(preemptions + 1)]
     waiting[0].append(())
@@ -182,7 +184,7 @@ def _exhaustively(stage: Stage, invariant: Invariant, preemptions: int) -> Itera
             for place in range(len(numbers), len(chosen)):
                 possible, goes_on = schedule.alternatives[place]
                 if cost + goes_on <= preemptions:
-                    waiting[cost + goes_on].extend(chosen[:place] + (number,) for number in range(1, possible))
+                    waiting[cost + goes_on].extend((*chosen[:place], number) for number in range(1, possible))
 
 
 def _shows(stage: Stage, invariant: Invariant, schedule: Schedule, cast: Sequence[int], seed: int) -> Shown | None:
@@ -233,7 +235,7 @@ def _replayed(scenario: Scenario, cache: Factory | None, invariant: Invariant, s
         raise ValueError(f"{schedule!r} is a schedule of other requests: this scenario has {len(stage.asked)}")
 
     def work() -> Race:
-        with stage.clock():
+        with stage.open():
             broken, story = _seen(stage, scenario, invariant, token)
             if broken is None or digest(story) != token.digest:
                 kept = "" if broken is not None else f"{invariant.name} is kept now: "

@@ -102,14 +102,12 @@ def _second_load(history: History, *, everywhere: bool) -> Broken | None:
             under_way.pop(event.number, None)
         elif isinstance(event, LoadBegan):
             since = came.get((event.actor, event.key), place)
-            for other, other_since in under_way.values():
-                beside = other.key == event.key and (everywhere or other.node == event.node)
-                if beside and not any(key == event.key for _, key in writing):
-                    if min(since, other_since) > written.get(event.key, -1):
+            if not any(key == event.key for _, key in writing):
+                for other, other_since in under_way.values():
+                    beside = other.key == event.key and (everywhere or other.node == event.node)
+                    if beside and min(since, other_since) > written.get(event.key, -1):
                         where = "" if other.node == event.node else f" at node {other.node}"
-                        message = (
-                            f"loads {event.key!r} while a load of it is under way{where}, which it could have joined"
-                        )
+                        message = f"loads {event.key!r} beside a load of it{where} that it could have joined"
                         return Broken(message, event.actor, place)
             under_way[event.number] = event, since
     return None

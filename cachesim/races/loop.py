@@ -1,6 +1,6 @@
 """A loop on which a schedule says what happens next, one step at a time.
 
-Vocabulary: an *actor* is a request, with all that it sets going, or a node's cache with what it does by itself; each has
+Vocabulary: an *actor* is a request with all that it sets going, or a node's cache with what it does by itself; each has
 a number. A *step* is the least that happens at once:
 
 - a callback that is ready runs, first-in first-out within an actor: one stretch of a task up to its next wait;
@@ -10,9 +10,9 @@ a number. A *step* is the least that happens at once:
 - time moves to the next timer, or to the time at which a request of the scenario arrives;
 - a client leaves, so that its request is cancelled.
 
-Time moves only while nothing is ready, and no operation takes longer than `slowest`. So whatever a schedule brings about
-can happen on a real loop, with the right delays. (One liberty: callbacks of two actors that one event has made ready
-may run in either order, where asyncio's own is first-in first-out.)
+Time moves only while nothing is ready, and no operation takes longer than `slowest`. So what a schedule brings about
+can happen on a real loop, with the right delays. (One liberty: callbacks of two actors that one event has made ready may
+run in either order, where asyncio's own is first-in first-out.)
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import asyncio
 import contextvars
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from contextvars import ContextVar
 from heapq import heappop, heappush
 from math import inf
@@ -88,8 +89,8 @@ class ScheduledLoop(SimLoop):
         self._tasks: list[asyncio.Task[Any]] = []
 
     def reset(self, schedule: Schedule, times: Mapping[int, float], actors: int) -> None:
-        """Begin anew at 0 s: requests arrive when the schedule says so, or at their `times` (s) if it lets time pass."""
-        self._sweep()
+        """Begin anew at 0 s: requests arrive when the schedule says so, or at `times` (s), if it lets time pass."""
+        self.sweep()
         self.env._now = 0.0
         self.schedule = schedule
         self.taken: list[Label] = []
@@ -108,15 +109,13 @@ class ScheduledLoop(SimLoop):
         self.passes: Callable[[float], None]
         self.delivers: Callable[[Timer], None] | None = None
 
-    def _sweep(self) -> None:
+    def sweep(self) -> None:
         """End what the last schedule has left behind; nothing is said about it."""
         for task in self._tasks:
             if not task.done():
-                task._log_destroy_pending = False
-                try:
-                    task.get_coro().close()  # type: ignore[union-attr]
-                except Exception:
-                    pass
+                task._log_destroy_pending = False  # type: ignore[attr-defined]
+                with suppress(Exception):
+                    task.get_coro().close()
         self._tasks.clear()
         self._failed_tasks.clear()
         self._callback_errors.clear()

@@ -36,7 +36,7 @@ class Straight:
 class RandomWalk:
     """Each step is drawn from all that are possible; time passes, and clients leave, more seldom.
 
-    Who is at work goes on with a probability that differs from run to run: races need few switches, at the right places.
+    Who is at work goes on with a probability that differs from run to run: races need few switches, well placed.
     """
 
     def __init__(self, seed: str) -> None:
@@ -68,9 +68,9 @@ class RandomWalk:
 class Priorities(RandomWalk):
     """The possible step of the actor with the highest priority is next; now and then the one at work loses its own.
 
-    Actors have priorities in random order, and at `depth` - 1 random steps of about `length` the one about to move falls
-    behind all others: a race that needs `depth` things in order is found with probability 1 / (n length^(depth - 1)) at
-    least, for n actors (Burckhardt, Kothari, Musuvathi, Nagarakatte, ASPLOS 2010).
+    Actors have priorities in random order, and at `depth` - 1 random steps of about `length` the one about to move
+    falls behind all others: of n actors, a race that needs `depth` things in order is found with probability
+    1 / (n length^(depth - 1)) or more (Burckhardt, Kothari, Musuvathi, Nagarakatte, ASPLOS 2010).
     """
 
     def __init__(self, seed: str, *, depth: int, length: int) -> None:

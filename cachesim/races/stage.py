@@ -1,7 +1,7 @@
 """The stage: a small world that is set up once, and plays the same few requests under one schedule after the other.
 
-It is the world of `simulate`, on a loop that a schedule drives. What a run can change is made anew for the next one: the
-caches, the database, the recorder. What takes long to make, the simulated Redis and its clients, is emptied.
+It is the world of `simulate`, on a loop that a schedule drives. What a run can change is made anew for the next one:
+the caches, the database, the recorder. What takes long to make, the simulated Redis and its clients, is emptied.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ class Stage:
     def play(
         self, schedule: Schedule, cast: Sequence[int] | None = None, *, seed: int = 0, traced: bool = False
     ) -> History:
-        """One run of those requests whose numbers are in `cast` (default: all); `seed` is that of the caches' chance."""
+        """One run of the requests whose numbers are in `cast` (default: all); `seed` is that of the caches' chance."""
         loop, asked = self._loop, self.asked
         cast = range(len(asked)) if cast is None else cast
         with _running(loop):
@@ -119,10 +119,14 @@ class Stage:
         self._loop.stop()
 
     @contextmanager
-    def clock(self) -> Iterator[None]:
-        """Let this thread's clocks tell the time of the stage; each run would do it again by itself."""
-        with simulated_time(self._loop.env):
-            yield
+    def open(self) -> Iterator[None]:
+        """For many runs: this thread's clocks tell the time of the stage, and in the end nothing is left behind."""
+        try:
+            with simulated_time(self._loop.env):
+                yield
+        finally:
+            with _running(self._loop):
+                self._loop.sweep()
 
     # Setting up
 
