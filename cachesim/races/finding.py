@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import count
 from typing import Literal
 
 from cachesim.races.asked import few_requests
 from cachesim.races.history import History
 from cachesim.races.invariants import INVARIANTS, Broken, Invariant
-from cachesim.races.loop import Schedule
+from cachesim.races.loop import ARRIVE, Schedule
 from cachesim.races.race import Race
-from cachesim.races.schedules import Following, Numbered, Priorities, RandomWalk, Replayed
+from cachesim.races.schedules import Bursts, Following, Numbered, Priorities, RandomWalk, Replayed
 from cachesim.races.shrinking import Shown, shrunk, switches
 from cachesim.races.stage import Stage
 from cachesim.races.story import Story
@@ -67,8 +68,8 @@ def find_race(
     `simulate`.
 
     `invariant`: a name (`INVARIANTS`), or a function that is given the `History` of a run and says how it was broken,
-    or None. `strategy`: "random", a walk; "priorities", as in PCT; "mixed", both in turn; "exhaustive", every schedule
-    that preempts at most `preemptions` times, the fewest first. `replay`: the `schedule` of a race, to see it again;
+    or None. `strategy`: "random", walks and bursts; "priorities", as in PCT; "mixed", all of them; "exhaustive", every
+    schedule with at most so many `preemptions`, the fewest first. `replay`: the `schedule` of a race, to see it again;
     raises `DivergedError` if the code does not do any more what it did.
 
     Raises `ScenarioError`, `SimulationError` for what a simulation cannot do, and `ValueError` for other arguments.
@@ -151,6 +152,8 @@ def _invariant(invariant: str | Invariant | Callable[[History], str | None]) -> 
 
 
 def _stage(scenario: Scenario, cache: Factory | None, invariant: Invariant) -> Stage:
+    if invariant.absent:  # what is lost by a fault has to be loaded again
+        scenario = scenario.model_copy(update={"faults": ()})
     asked = few_requests(scenario, writing=invariant.writing)
     return Stage(scenario, cache, asked, absent=invariant.absent, to_rest=invariant.to_rest)
 
@@ -159,15 +162,16 @@ def _stage(scenario: Scenario, cache: Factory | None, invariant: Invariant) -> S
 
 
 def _by_chance(stage: Stage, invariant: Invariant, seed: int, strategy: Strategy) -> Iterator[Shown | None]:
-    cast, steps, number = range(len(stage.asked)), 1, 0
-    while True:
+    cast, steps = range(len(stage.asked)), 1
+    for number in count():
         name = f"{seed}/{number}"
-        walks = strategy == "random" or (strategy == "mixed" and number % 2 == 0)
-        depth = _DEPTHS[number // 2 % len(_DEPTHS)]
-        schedule = RandomWalk(name) if walks else Priorities(name, depth=depth, length=steps)
+        schedule: Schedule
+        if strategy == "priorities" or (strategy == "mixed" and number % 4 == 3):
+            schedule = Priorities(name, depth=_DEPTHS[number // 4 % len(_DEPTHS)], length=steps)
+        else:
+            schedule = (Bursts, RandomWalk)[number % 2](name)
         yield _shows(stage, invariant, schedule, cast, number)
         steps = max(steps, len(stage.taken))
-        number += 1
 
 
 def _exhaustively(stage: Stage, invariant: Invariant, preemptions: int) -> Iterator[Shown | None]:
@@ -180,11 +184,11 @@ def _exhaustively(stage: Stage, invariant: Invariant, preemptions: int) -> Itera
             numbers = level.popleft()
             schedule = Numbered(numbers)
             yield _shows(stage, invariant, schedule, cast, 0)
-            chosen = numbers + (0,) * (len(schedule.alternatives) - len(numbers))
+            chosen = numbers + (0,) * (len(schedule.costs) - len(numbers))
             for place in range(len(numbers), len(chosen)):
-                possible, goes_on = schedule.alternatives[place]
-                if cost + goes_on <= preemptions:
-                    waiting[cost + goes_on].extend((*chosen[:place], number) for number in range(1, possible))
+                for number, more in enumerate(schedule.costs[place]):
+                    if number and cost + more <= preemptions:
+                        waiting[cost + more].append((*chosen[:place], number))
 
 
 def _shows(stage: Stage, invariant: Invariant, schedule: Schedule, cast: Sequence[int], seed: int) -> Shown | None:
@@ -196,11 +200,13 @@ def _shows(stage: Stage, invariant: Invariant, schedule: Schedule, cast: Sequenc
 
 
 def _race(stage: Stage, scenario: Scenario, invariant: Invariant, shown: Shown, found: int) -> Race:
-    stage.play(Following(shown.taken), shown.cast, seed=shown.seed)
+    came = [actor for kind, actor, _ in shown.taken if kind == ARRIVE and actor in shown.cast]
+    cast = tuple(dict.fromkeys((*came, *shown.cast)))  # in order of arrival, so that the diagram reads from the left
+    stage.play(Following(shown.taken), cast, seed=shown.seed)
     taken = list(stage.taken)
     places = {place: taken[place] for place in stage.switched}
     checks = {place: check(taken[:place]) for place in places}
-    token = Token(shown.cast, shown.seed, places, checks, "")
+    token = Token(cast, shown.seed, places, checks, "")
     broken, story = _seen(stage, scenario, invariant, token)
     assert broken is not None, "the same steps lead to the same end"
     return _told(stage, invariant, token._replace(digest=digest(story)), broken, story, found)
@@ -231,7 +237,7 @@ def _told(stage: Stage, invariant: Invariant, token: Token, broken: Broken, stor
 def _replayed(scenario: Scenario, cache: Factory | None, invariant: Invariant, schedule: str) -> Race:
     token = Token.parse(schedule)
     stage = _stage(scenario, cache, invariant)
-    if token.cast[-1] >= len(stage.asked):
+    if max(token.cast) >= len(stage.asked):
         raise ValueError(f"{schedule!r} is a schedule of other requests: this scenario has {len(stage.asked)}")
 
     def work() -> Race:

@@ -19,7 +19,8 @@ __all__ = ["holdings"]
 _LOCKS = (asyncio.Lock, asyncio.Event, asyncio.Condition, asyncio.Semaphore)
 _TABLES = (dict, list, set, frozenset, deque, tuple)
 _ELSEWHERE = (
-    *(Node, NodeDatabase, Observer, redis.asyncio.Redis, asyncio.AbstractEventLoop),
+    *(Node, NodeDatabase, Observer, asyncio.AbstractEventLoop),
+    *(redis.asyncio.Redis, redis.asyncio.ConnectionPool, redis.asyncio.Connection),
     *(ModuleType, type, random.Random, str, bytes, int, float, type(None)),
 )
 

@@ -98,6 +98,8 @@ def _second_load(history: History, *, everywhere: bool) -> Broken | None:
             if event.error is None:  # one that failed may have left something on its way
                 del writing[event.actor, event.key]
             written[event.key] = place
+        elif isinstance(event, Ended) and event.error is not None:  # who leaves may take the load along
+            under_way = {number: load for number, load in under_way.items() if load[0].actor != event.actor}
         elif isinstance(event, LoadEnded):
             under_way.pop(event.number, None)
         elif isinstance(event, LoadBegan):
@@ -131,7 +133,7 @@ def _every_request_ends(history: History) -> Broken | None:
 
 
 def _tables_empty(history: History) -> Broken | None:
-    if not history.held:
+    if history.held <= 0:
         return None
     return Broken(f"at rest, when every request has ended, {history.held} lock(s), flight(s) or task(s) are still held")
 
@@ -152,6 +154,7 @@ def _nothing_is_a_value(history: History) -> Broken | None:
             answers[nodes[event.actor], event.key] = place
         elif isinstance(event, LoadBegan):
             at = (event.node, event.key)
+            answered = {place: time for place, time in answered.items() if place[1] == event.key}  # it makes room
             if answered.get(at) == event.time and came.get(event.actor, -1) > answers[at]:
                 message = f"loads {event.key!r}, which was answered with None at the same node, at the same moment"
                 return Broken(message, event.actor, place)

@@ -11,8 +11,8 @@ a number. A *step* is the least that happens at once:
 - a client leaves, so that its request is cancelled.
 
 Time moves only while nothing is ready, and no operation takes longer than `slowest`. So what a schedule brings about
-can happen on a real loop, with the right delays. (One liberty: callbacks of two actors that one event has made ready may
-run in either order, where asyncio's own is first-in first-out.)
+can happen on a real loop, with the right delays. (One liberty: callbacks of two actors that one event has made ready
+may run in either order, where asyncio's own is first-in first-out.)
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import suppress
 from contextvars import ContextVar
 from heapq import heappop, heappush
@@ -61,18 +61,34 @@ Label = tuple[int, int, int]
 Step = tuple[int, int, int, Any]
 """A step that could be next: its label, and what is to be done."""
 
-_MOST_STEPS = 5_000
+_PATIENCE = 300
+"""After so many steps nobody interferes any more, everybody has their turn, and operations take a tenth of the slowest:
+what asks again and again would wait for ever for what has no turn, or for a lock that only time ends."""
+_MOST_STEPS = 3_000
 """A run of more steps never ends."""
 
 
 class Schedule(Protocol):
     """Says what happens next."""
 
-    def choose(self, steps: Sequence[Step], place: int) -> int:
-        """Which of these is the step number `place`, from 0. The first: nobody interferes, and who is at it goes on."""
+    def choose(self, steps: Sequence[Step], place: int, at_work: int) -> int:
+        """Which of these is the step number `place`, from 0.
+
+        The first: nobody interferes, and the actor `at_work`, who took the last step, goes on if that is possible.
+        """
 
     def chance(self, place: int) -> bool:
         """Whether something that is left to chance happens at that place; if nobody interferes it does not."""
+
+
+class _Ready:
+    """Stands where the loop's callbacks stand that are ready: there are none, and what is added goes on."""
+
+    def __init__(self, append: Callable[[Any], None]) -> None:
+        self.append = append
+
+    def __len__(self) -> int:
+        return 0
 
 
 class ScheduledLoop(SimLoop):
@@ -87,6 +103,8 @@ class ScheduledLoop(SimLoop):
         self._slowest = slowest
         self._exception_handler = lambda loop, context: None
         self._tasks: list[asyncio.Task[Any]] = []
+        self._generators: set[int] = set()
+        self._ready = _Ready(self._goes_on)  # type: ignore[assignment]  # what the world's operations append to
 
     def reset(self, schedule: Schedule, times: Mapping[int, float], actors: int) -> None:
         """Begin anew at 0 s: requests arrive when the schedule says so, or at `times` (s), if it lets time pass."""
@@ -117,6 +135,7 @@ class ScheduledLoop(SimLoop):
                 with suppress(Exception):
                     task.get_coro().close()
         self._tasks.clear()
+        self._generators.clear()
         self._failed_tasks.clear()
         self._callback_errors.clear()
         self._queue.clear()
@@ -137,12 +156,23 @@ class ScheduledLoop(SimLoop):
             if len(self.taken) >= _MOST_STEPS:
                 self.endless = True
                 return
+            if len(self.taken) >= _PATIENCE:
+                self._take(self._in_turn(steps))
+                continue
             index = 0
             if len(steps) > 1:
-                index = self.schedule.choose(steps, len(self.taken))
+                index = self.schedule.choose(steps, len(self.taken), self.actor)
                 if index:
                     self.switched.append(len(self.taken))
             self._take(steps[index])
+
+    def _in_turn(self, steps: Sequence[Step]) -> Step:
+        """The step of the actor whose turn comes after the last one's."""
+        if steps[0][0] == OPERATE:
+            self.env._now += self._slowest / 10
+        actors = len(self._ready_of)
+        ordinary = [step for step in steps if step[0] in (RUN, OPERATE, ARRIVE)]
+        return min(ordinary, key=lambda step: (step[1] - self.actor - 1) % actors) if ordinary else steps[0]
 
     def _due(self, event: Any) -> None:
         """The time of something in the queue has come."""
@@ -173,7 +203,8 @@ class ScheduledLoop(SimLoop):
         steps += [(ARRIVE, other, 0, None) for other in self.arriving]
         if (time := self._next_time(until)) is not None:
             steps.append((PASS_TIME, -1, 0, time))
-        steps += [(CANCEL, other, 0, None) for other in self.leaving]
+        if steps:  # who waits for what will never come, waits
+            steps += [(CANCEL, other, 0, None) for other in self.leaving]
         return steps
 
     def _next_time(self, until: float) -> float | None:
@@ -235,8 +266,24 @@ class ScheduledLoop(SimLoop):
     # How asyncio and the world ask for steps
 
     def _busy(self) -> bool:
-        """Who waits for an operation goes on in the step that ends it."""
-        return False
+        return True
+
+    def _goes_on(self, wake: Any) -> None:
+        """The operation has ended that a task waits for: it goes on in the same step, unless its actor is behind."""
+        ready = self._ready_of[wake.func.__self__.get(ACTOR, 0)]
+        if ready:
+            ready.append(wake)
+        else:
+            wake()
+
+    def _begun(self, generator: AsyncGenerator[Any, Any]) -> None:
+        self._generators.add(id(generator))
+        super()._begun(generator)
+
+    def _finalize(self, generator: AsyncGenerator[Any, Any]) -> None:
+        """One that was left in the middle by an earlier run, and is collected only now, is no matter of this run."""
+        if id(generator) in self._generators:
+            super()._finalize(generator)
 
     def call_soon(self, callback: Any, *args: Any, context: contextvars.Context | None = None) -> Any:
         if callback is self._note_task:
@@ -265,14 +312,12 @@ class ScheduledLoop(SimLoop):
         self, when: float, callback: Any, *args: Any, context: contextvars.Context | None = None
     ) -> asyncio.TimerHandle:
         timer = Timer(when, callback, args, self, context)
-        if when > self.env._now:
-            if when < inf:
-                timer._scheduled = True  # type: ignore[attr-defined]
-                heappush(self._queue, (when, NORMAL, next(self._next_id), timer))
-        elif isinstance(socket := getattr(callback, "__self__", None), DelayedSocket):
+        socket = getattr(callback, "__self__", None)
+        if when <= self.env._now and isinstance(socket, DelayedSocket):
             self._operations.append((self.env._now, self.actor, timer, (id(socket), callback.__name__)))
-        else:
-            self._ready_of[timer._context.get(ACTOR, 0)].append(timer)  # type: ignore[attr-defined]
+        elif when < inf:
+            timer._scheduled = True  # type: ignore[attr-defined]
+            heappush(self._queue, (when, NORMAL, next(self._next_id), timer))
         return timer
 
     def create_task(

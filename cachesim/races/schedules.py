@@ -1,4 +1,4 @@
-"""Schedules: who decides what happens next. By chance, by priorities, by the numbers of a search, or as it once was.
+"""Schedules: who decides what happens next. By chance in three ways, by the numbers of a search, or as it once was.
 
 The first of the steps that a schedule is given is what happens if nobody interferes. To take another one is a *switch*;
 if the actor at work could have gone on, it is *preempted*.
@@ -9,9 +9,10 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping, Sequence
 
-from cachesim.races.loop import CANCEL, CHANCE, PASS_TIME, Label, Step
+from cachesim.races.loop import ARRIVE, CANCEL, CHANCE, OPERATE, PASS_TIME, RUN, Label, Step
+from cachesim.world.database import Query
 
-__all__ = ["Following", "Numbered", "Priorities", "RandomWalk", "Replayed", "Straight"]
+__all__ = ["Bursts", "Following", "Numbered", "Priorities", "RandomWalk", "Replayed"]
 
 _OFTEN = 0.25
 """How often what is left to chance happens."""
@@ -19,18 +20,10 @@ _GOES_ON = 0.95
 """How often who is at work goes on, at most."""
 _TIME = 0.08
 """How often time is let pass while something else could happen."""
+_STRAYS = 0.2
+"""How often a burst is interrupted, at most."""
 _LEAVES = 0.03
 """How often a client leaves, where clients leave at all: in every other run."""
-
-
-class Straight:
-    """Nobody interferes: each request runs as far as it can, then the next one."""
-
-    def choose(self, steps: Sequence[Step], place: int) -> int:
-        return 0
-
-    def chance(self, place: int) -> bool:
-        return False
 
 
 class RandomWalk:
@@ -44,7 +37,7 @@ class RandomWalk:
         self._leaves = _LEAVES if self._rng.random() < 0.5 else 0.0
         self._goes_on = _GOES_ON * self._rng.random()
 
-    def choose(self, steps: Sequence[Step], place: int) -> int:
+    def choose(self, steps: Sequence[Step], place: int, at_work: int) -> int:
         ordinary = len(steps)
         while ordinary and steps[ordinary - 1][0] == CANCEL:
             ordinary -= 1
@@ -63,6 +56,39 @@ class RandomWalk:
 
     def chance(self, place: int) -> bool:
         return self._rng.random() < _OFTEN
+
+
+class Bursts:
+    """One thing happens from outside, a request arrives, a load ends, a client leaves; then everything else runs.
+
+    Nearly: now and then any other step comes first. What needs several things to happen in the midst of a load is found
+    sooner like this, for nothing is drawn meanwhile.
+    """
+
+    def __init__(self, seed: str) -> None:
+        self._rng = random.Random(seed)
+        self._leaves = self._rng.random() < 0.5
+        self._strays = _STRAYS * self._rng.random()
+
+    def choose(self, steps: Sequence[Step], place: int, at_work: int) -> int:
+        draw = self._rng.random
+        outside = []
+        for index, step in enumerate(steps):
+            if step[0] == RUN or (step[0] == OPERATE and not _is_load(step)):
+                return index if draw() >= self._strays else int(draw() * len(steps))
+            if step[0] in (ARRIVE, OPERATE) or (step[0] == CANCEL and self._leaves):
+                outside.append(index)
+            elif step[0] == PASS_TIME and (len(steps) == 1 or draw() < _TIME):
+                return index
+        return outside[int(draw() * len(outside))] if outside else 0
+
+    def chance(self, place: int) -> bool:
+        return self._rng.random() < _OFTEN
+
+
+def _is_load(step: Step) -> bool:
+    query = step[3][2]
+    return isinstance(query, Query) and query.reads
 
 
 class Priorities(RandomWalk):
@@ -103,27 +129,30 @@ class Priorities(RandomWalk):
 class Numbered:
     """The steps with these numbers, at each place where there is a choice; from then on nobody interferes.
 
-    `alternatives`: at each place, how many steps were possible, and whether the actor at work could have gone on.
+    `costs`: for each place, and each step possible there, the preemptions that it costs: one if the actor at work could
+    have gone on, or if a client leaves, or if time passes before it must.
     """
 
     def __init__(self, numbers: Sequence[int]) -> None:
         self._numbers = numbers
-        self.alternatives: list[tuple[int, bool]] = []
-        self._actor: int | None = None
+        self.costs: list[Sequence[int]] = []
 
-    def choose(self, steps: Sequence[Step], place: int) -> int:
-        self.alternatives.append((len(steps), steps[0][1] == self._actor))
-        index = self._next()
-        if steps[index][0] not in (PASS_TIME, CANCEL):
-            self._actor = steps[index][1]
-        return index
+    def choose(self, steps: Sequence[Step], place: int, at_work: int) -> int:
+        first = steps[0][1]
+        self.costs.append(
+            [
+                int(step[0] in (CANCEL, PASS_TIME) or (first == at_work and step[1] != at_work)) if number else 0
+                for number, step in enumerate(steps)
+            ]
+        )
+        return self._next()
 
     def chance(self, place: int) -> bool:
-        self.alternatives.append((2, True))
+        self.costs.append((0, 1))
         return self._next() == 1
 
     def _next(self) -> int:
-        number = len(self.alternatives) - 1
+        number = len(self.costs) - 1
         return self._numbers[number] if number < len(self._numbers) else 0
 
 
@@ -133,7 +162,7 @@ class Following:
     def __init__(self, labels: Sequence[Label]) -> None:
         self._labels = iter(labels)
 
-    def choose(self, steps: Sequence[Step], place: int) -> int:
+    def choose(self, steps: Sequence[Step], place: int, at_work: int) -> int:
         possible = {step[:3]: index for index, step in enumerate(steps)}
         for label in self._labels:
             if label in possible:
@@ -150,7 +179,7 @@ class Replayed:
     def __init__(self, switches: Mapping[int, Label]) -> None:
         self._switches = switches
 
-    def choose(self, steps: Sequence[Step], place: int) -> int:
+    def choose(self, steps: Sequence[Step], place: int, at_work: int) -> int:
         label = self._switches.get(place)
         if label is None:
             return 0

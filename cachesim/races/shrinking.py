@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from cachesim.races.invariants import Invariant
 from cachesim.races.loop import ARRIVE, CANCEL, CHANCE, OPERATE, PASS_TIME, RUN, Label, Schedule
-from cachesim.races.schedules import Following, Numbered, RandomWalk
+from cachesim.races.schedules import Bursts, Following, Numbered, RandomWalk
 from cachesim.races.stage import Stage
 
 __all__ = ["Shown", "shrunk", "switches"]
@@ -51,10 +51,10 @@ class _Shrinking:
     def of(self, shown: Shown) -> Shown:
         shown = self._fewer_requests(shown)
         shown = self._first_that_improves(shown, iter([(Following(shown.taken), 0)]))
-        shown = self._one_switch(shown)
+        shown = self._one_switch(self._no_more_than_needed(shown))
         while (better := self._first_that_improves(shown, self._variants(shown))) != shown:
             shown = better
-        return shown
+        return self._no_more_than_needed(shown)
 
     def _try(self, schedule: Schedule, cast: Sequence[int], seed: int) -> Shown | None:
         """What a run shows; nothing if it keeps the promise."""
@@ -76,9 +76,22 @@ class _Shrinking:
         if (found := self._try(Following(shown.taken), cast, shown.seed)) is not None:
             return found
         for number in range(_FRESH):
-            if (found := self._try(RandomWalk(f"{cast}/{number}"), cast, shown.seed)) is not None:
+            schedule = (Bursts, RandomWalk)[number % 2](f"{cast}/{number}")
+            if (found := self._try(schedule, cast, shown.seed)) is not None:
                 return found
         return None
+
+    def _no_more_than_needed(self, shown: Shown) -> Shown:
+        """The race after which nobody interferes any more: the shortest beginning of its steps that leads to it."""
+        taken, too_few, enough = shown.taken, -1, len(shown.taken)
+        while enough - too_few > 1:
+            middle = (too_few + enough) // 2
+            found = self._try(Following(taken[:middle]), shown.cast, shown.seed)
+            if found is None:
+                too_few = middle
+            else:
+                enough, shown = middle, found
+        return shown
 
     def _one_switch(self, shown: Shown) -> Shown:
         """The race with one switch, should there be such."""
@@ -86,8 +99,8 @@ class _Shrinking:
         if (found := self._try(straight, shown.cast, shown.seed)) is not None:
             return found
         tried = 0
-        for place, (possible, _) in enumerate(straight.alternatives):
-            for number in range(1, possible):
+        for place, costs in enumerate(straight.costs):
+            for number in range(1, len(costs)):
                 tried += 1
                 if tried > _ONE_SWITCH:
                     return shown

@@ -32,7 +32,7 @@ from cachesim.races.history import (
 )
 from cachesim.races.holdings import holdings
 from cachesim.races.loop import ACTOR, Label, Schedule, ScheduledLoop
-from cachesim.races.tracing import commands_in, described, traced_trip, watched_trip
+from cachesim.races.tracing import answer, commands_in, traced_trip, watched_trip
 from cachesim.scenario import Scenario
 from cachesim.world.asking import Asker
 from cachesim.world.balancing import readdressed
@@ -51,7 +51,7 @@ __all__ = ["Stage"]
 
 _SLOWEST = 1.0
 """Seconds that an operation may take, if nothing in the scenario takes longer."""
-_AN_HOUR, _A_DAY = 3_600.0, 86_400.0
+_A_MINUTE, _AN_HOUR, _A_DAY = 60.0, 3_600.0, 86_400.0
 _AT_ONCE = Constant(0.0)
 _NO_CHANCE = np.random.default_rng(0)
 """Nothing is drawn from it: what takes time takes none, and what is left to chance the schedule decides."""
@@ -96,6 +96,8 @@ class Stage:
             self._set_up(schedule, cast, seed, traced)
             began_with = self._held() if self._to_rest else 0
         loop.run(until=max(one.time for one in asked) + _AN_HOUR)
+        if self._to_rest and not self._recorder.open:
+            loop.run(until=loop.env._now + _A_MINUTE)
         history = History(self._events, [self._recorder.actors[request] for request in self._recorder.open])
         if self._to_rest and not history.open:
             history.held = self._held() - began_with
@@ -171,6 +173,8 @@ class Stage:
             self._new_redis()
             return
         server.recorder = self._recorder
+        server.script_cache.clear()
+        server.config.clear()
         for database in server.dbs.values():
             database._recorder = self._recorder  # type: ignore[attr-defined]
             database._dict.clear()
@@ -184,6 +188,7 @@ class Stage:
         self._redis: list[SimRedis] = [SimRedis(server, awake=self._awake(index)) for index in range(scenario.nodes)]
         for redis in self._redis:
             redis._direct = _at_once(redis._directly_connected())
+        self._servers_faults = server.faults
         self._plain_trips = {redis: redis._trip for redis in self._redis}
         self._plain_sockets = len(server.sockets)
 
@@ -191,7 +196,7 @@ class Stage:
         """How commands travel: as they do, or watched, which costs a little more."""
         plain = self._plain_trips[redis]
         if traced:
-            return partial(traced_trip, self._loop, self._events, plain)
+            return partial(traced_trip, self._events, self.failed, plain)
         return partial(watched_trip, self.failed, plain) if self._scenario.faults else plain
 
     def _awake(self, index: int) -> Any:
@@ -241,7 +246,7 @@ class Stage:
         self._tasks[actor].cancel()
 
     def _one_ended(self) -> None:
-        if not (self._to_rest or self._recorder.open or self._loop.arriving):
+        if not (self._recorder.open or self._loop.arriving):
             self._loop.stop()
 
     def _delivered(self, timer: Timer) -> None:
@@ -250,10 +255,13 @@ class Stage:
         if timer._callback.__name__ != "_answer":  # type: ignore[attr-defined]
             self._events += [Delivered(self._loop.actor, None, command) for command in commands_in(content)]
             return
-        for node, redis in enumerate(self._redis):
-            pool: Any = redis.connection_pool
-            if any(line._sock is socket for line in (*pool._in_use_connections, *pool._available_connections)):
-                self._events.append(Delivered(self._loop.actor, node, described(content)))
+        told = [node for node, redis in enumerate(self._redis) if _has(redis, socket)]
+        self._events.append(Delivered(self._loop.actor, told[0] if told else -1, answer(content)))
+
+    def has_reached_redis(self, actor: int) -> bool:
+        """Whether no command of an actor has failed, and Redis is there: a client may have kept an error to itself."""
+        faults, now = self._servers_faults, self._loop.env._now
+        return actor not in self.failed and not faults.refuses(now) and faults.answers(now) == now
 
     # At rest
 
@@ -324,7 +332,7 @@ class _WatchedServer(Server):
         stage.failed.discard(actor)
         await super().set(key, value)
         version = stage._recorder.version_of(key, value)
-        if version is not None and actor not in stage.failed:
+        if version is not None and stage.has_reached_redis(actor):
             stage._events.append(Acknowledged(actor, key, version, kept=True))
 
     async def delete(self, key: str) -> None:
@@ -332,7 +340,7 @@ class _WatchedServer(Server):
         stage.failed.discard(actor)
         version = stage._recorder.commits.version_of(key)
         await super().delete(key)
-        if actor not in stage.failed:
+        if stage.has_reached_redis(actor):
             stage._events.append(Acknowledged(actor, key, version, kept=False))
 
 
@@ -354,6 +362,12 @@ def _running(loop: ScheduledLoop) -> Iterator[None]:
         yield
     finally:
         asyncio.events._set_running_loop(None)
+
+
+def _has(redis: SimRedis, socket: object) -> bool:
+    """Whether a connection of a client ends at this socket of the server."""
+    pool: Any = redis.connection_pool
+    return any(line._sock is socket for line in (*pool._in_use_connections, *pool._available_connections))
 
 
 def _at_once(coroutine: Coroutine[Any, Any, T]) -> T:

@@ -57,7 +57,7 @@ class _Teller:
         self._events, self._nodes = history.events, nodes
         self._several = len({key for actor in cast for key in asked[actor].keys}) > 1
         came = [event.actor for event in history.events if isinstance(event, Arrived)]
-        self.names = {actor: name_of(actor, asked, cast) for actor in sorted(came)}
+        self.names = {actor: name_of(actor, asked, cast) for actor in came}
 
     def _name(self, actor: int) -> str:
         return self.names.setdefault(actor, "cache")
@@ -93,6 +93,8 @@ class _Teller:
                     yield Arrow(_DATABASE, name, f"{_version(event.version)}{self._of(keys[event.number])}", "reply")
                 case Delivered(node=None):
                     yield Arrow(name, _REDIS, event.content)
+                case Delivered() if event.content.startswith("message: "):
+                    yield Note(_REDIS, f"tells node {event.node} the {event.content}")
                 case Delivered():
                     yield Arrow(_REDIS, name, event.content, "reply")
                 case _:

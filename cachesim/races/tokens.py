@@ -48,7 +48,8 @@ class Token(NamedTuple):
         parts = _FORM.fullmatch(text)
         items = parts[3].split(",") if parts and parts[3] else []
         found = [_SWITCH.fullmatch(item) for item in items]
-        if parts is None or None in found:
+        cast = tuple(map(int, parts[1].split(","))) if parts else ()
+        if parts is None or None in found or len(set(cast)) < len(cast):
             raise ValueError(f"{text!r} is no schedule; it looks like 0,1,2:7:5a1~3f,12r0~9c:1a2b3c4d")
         switches: dict[int, Label] = {}
         checks: dict[int, str] = {}
@@ -56,7 +57,7 @@ class Token(NamedTuple):
             place, letter, actor, which, checked = match.groups()
             switches[int(place)] = (_LETTERS.index(letter), int(actor) if actor else -1, int(which or 0))
             checks[int(place)] = checked
-        return cls(tuple(map(int, parts[1].split(","))), int(parts[2]), switches, checks, parts[4])
+        return cls(cast, int(parts[2]), switches, checks, parts[4])
 
 
 def _named(label: Label) -> str:

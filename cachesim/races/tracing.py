@@ -8,18 +8,19 @@ from typing import Any
 
 from cachesim.patterns import scripts
 from cachesim.races.history import Event, Executed, Replied
-from cachesim.races.loop import ACTOR, ScheduledLoop
+from cachesim.races.loop import ACTOR
 from cachesim.world.redis import SimServer
 from cachesim.world.redis_database import LedgerDatabase
 from cachesim.world.redis_wire import RoundTrip
 
-__all__ = ["commands_in", "described", "traced_trip", "watched_trip"]
+__all__ = ["answer", "commands_in", "described", "traced_trip", "watched_trip"]
 
 Travel = Callable[..., RoundTrip]
 
 _SCRIPTS = {getattr(scripts, name): name for name in ("LOOK", "STORE", "PUT", "PUT_IF_NEWER", "RENEW", "RELEASE")}
-_LEASE = re.compile(r"([xsv!]+)(?:[0-9a-f]{16})?(\d+)")
+_LEASE = re.compile(r"[xsv!]+(?:[0-9a-f]{16})?(\d+)")
 _MAKER = re.compile(r"[xs][0-9a-f]{16}")
+_RANDOM = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|\b[0-9a-f]{16,}\b")
 _LONGEST = 40
 
 
@@ -37,8 +38,8 @@ def watched_trip(
 
 
 def traced_trip(
-    loop: ScheduledLoop,
     events: list[Event],
+    failed: set[int],
     travel: Travel,
     server: SimServer,
     execute: Callable[..., Any],
@@ -57,6 +58,8 @@ def traced_trip(
         return reply
 
     def arrived(error: BaseException | None) -> None:
+        if error is not None:
+            failed.add(actor)
         events.append(Replied(actor, command, "" if error is None else type(error).__name__))
 
     return _heard(travel(server, executed, *arguments), arrived)
@@ -130,6 +133,17 @@ def commands_in(data: Any) -> Iterator[str]:
         yield _in_words(fields)
 
 
+def answer(content: Any) -> str:
+    """What a server sends: a reply, or a message to those who listen.
+
+    >>> answer([b"message", b"news", b"item"]), answer(b"OK")
+    ('message: item', 'OK')
+    """
+    if isinstance(content, list) and content and content[0] in (b"message", b"pmessage"):
+        return f"message: {described(content[-1])}"
+    return described(content)
+
+
 def _in_words(fields: Sequence[bytes]) -> str:
     """A command as it is sent, each field of it described."""
     name = fields[0].decode(errors="replace").upper()
@@ -159,7 +173,8 @@ def described(part: Any) -> str:
         return ", ".join(map(described, part)) or "nothing"
     text = _text(part)
     if (lease := _LEASE.fullmatch(text)) is not None:
-        return f"{'failed ' if text.startswith('!') else ''}lease {lease[2]}"
+        return f"{'failed ' if text.startswith('!') else ''}lease {lease[1]}"
+    text = _RANDOM.sub("(random)", text)  # another one in each run
     if (version := re.search(r'"version":\s*(\d+)', text)) is not None:
         return f"version {version[1]}"
     if (write := re.search(r'"write":\s*(\d+)', text)) is not None:
@@ -168,4 +183,9 @@ def described(part: Any) -> str:
 
 
 def _text(part: Any) -> str:
-    return part.decode(errors="replace") if isinstance(part, bytes) else str(part)
+    if not isinstance(part, bytes):
+        return str(part)
+    try:
+        return part.decode()
+    except UnicodeDecodeError:
+        return f"({len(part)} bytes)"

@@ -7,6 +7,7 @@ A *factory* is called once per node with a `Node`. It returns an object with `as
 
 from __future__ import annotations
 
+import functools
 from asyncio import Event
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
@@ -32,7 +33,7 @@ class _PatternCache:
 
     def __init__(self, pattern: Callable[..., Any], options: Mapping[str, Any], node: Node) -> None:
         self._database = node.database
-        takes = signature(pattern).parameters
+        takes = _arguments(pattern)
         places = {"redis": node.redis, "store": node.database.write}
         observe = node.observe.with_layers() if "l1_ttl" in takes else node.observe
         tools = {"clock": node.clock, "rng": node.rng, "observe": observe}
@@ -54,6 +55,12 @@ class _PatternCache:
 
     async def _read_many(self, keys: Sequence[str]) -> dict[str, Any]:
         return dict(zip(keys, await self._database.read_many(keys), strict=True))
+
+
+@functools.cache
+def _arguments(pattern: Callable[..., Any]) -> frozenset[str]:
+    """What a pattern takes; a run of thousands of schedules makes it as often."""
+    return frozenset(signature(pattern).parameters)
 
 
 class Kind(NamedTuple):

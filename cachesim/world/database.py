@@ -94,6 +94,11 @@ class Query(Pending):
         database.recorder.query_issued()
         database.issue(self)
 
+    @property
+    def reads(self) -> bool:
+        """Whether it reads rows, and writes none."""
+        return self._written is _NOTHING
+
     def begin(self) -> None:
         """A connection is free: the service starts, and a read sees what is committed now."""
         database = self._database

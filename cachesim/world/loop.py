@@ -125,7 +125,7 @@ class SimLoop(NoRealWorld):
         """Run until simulated time `until`, or until nothing is left to happen."""
         self._check_idle()
         hooks = sys.get_asyncgen_hooks()
-        sys.set_asyncgen_hooks(firstiter=self._async_generators.add, finalizer=self._finalize)
+        sys.set_asyncgen_hooks(firstiter=self._begun, finalizer=self._finalize)
         asyncio.events._set_running_loop(self)
         self._running = True
         try:
@@ -397,6 +397,9 @@ class SimLoop(NoRealWorld):
         self._debug = enabled
 
     # Async generators
+
+    def _begun(self, generator: AsyncGenerator[Any, Any]) -> None:
+        self._async_generators.add(generator)
 
     def _finalize(self, generator: AsyncGenerator[Any, Any]) -> None:
         self._async_generators.discard(generator)
