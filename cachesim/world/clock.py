@@ -2,20 +2,23 @@
 
 Vocabulary: *simulated time* is in seconds and starts at 0. While a simulation runs, `time.time`, `time.monotonic`,
 `time.perf_counter` and their `_ns` forms tell it, so libraries under test need no change. `time.sleep` would stop the
-one thread that moves simulated time, so there it is an error.
+one thread that moves simulated time, and a thread that is started would not know of it: there both are errors. A module
+that has bound `datetime` or a function of `time` by name must be named: `redirect_clocks`.
 """
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, tzinfo
+from types import ModuleType
 from typing import Any
 
 import simpy
 
-__all__ = ["SimulationError", "simulated_time"]
+__all__ = ["SimulationError", "redirect_clocks", "simulated_time"]
 
 
 class SimulationError(RuntimeError):
@@ -27,7 +30,7 @@ _NANOSECONDS = ("time_ns", "monotonic_ns", "perf_counter_ns")
 
 _thread = threading.local()
 _lock = threading.Lock()
-_real: dict[str, Callable[..., Any]] = {}
+_real: list[Callable[..., Any]] = []
 _running = 0
 
 
@@ -56,15 +59,33 @@ def _sleep(real: Callable[[float], None]) -> Callable[[float], None]:
     return sleep
 
 
+def _start(real: Callable[[threading.Thread], None]) -> Callable[[threading.Thread], None]:
+    def start(thread: threading.Thread) -> None:
+        own = thread.name.startswith("cachesim")  # a simulation in a simulation has a thread of its own
+        if getattr(_thread, "env", None) is not None and not own:
+            message = "a simulation has no real threads; call the function directly, or make it `async def`"
+            raise SimulationError(message)
+        real(thread)
+
+    return start
+
+
+_DISPATCHERS: list[tuple[Any, str, Callable[[Any], Any]]] = [
+    *((time, name, _seconds) for name in _SECONDS),
+    *((time, name, _nanoseconds) for name in _NANOSECONDS),
+    (time, "sleep", _sleep),
+    (threading.Thread, "start", _start),
+]
+
+
 def _install() -> None:
     global _running
     with _lock:
         _running += 1
         if _running == 1:
-            for names, dispatcher in ((_SECONDS, _seconds), (_NANOSECONDS, _nanoseconds), (("sleep",), _sleep)):
-                for name in names:
-                    _real[name] = getattr(time, name)
-                    setattr(time, name, dispatcher(_real[name]))
+            for place, name, dispatcher in _DISPATCHERS:
+                _real.append(getattr(place, name))
+                setattr(place, name, dispatcher(_real[-1]))
 
 
 def _uninstall() -> None:
@@ -72,8 +93,9 @@ def _uninstall() -> None:
     with _lock:
         _running -= 1
         if _running == 0:
-            for name, real in _real.items():
-                setattr(time, name, real)
+            for (place, name, _), real in zip(_DISPATCHERS, _real, strict=True):
+                setattr(place, name, real)
+            _real.clear()
 
 
 @contextmanager
@@ -93,3 +115,32 @@ def simulated_time(env: simpy.Environment) -> Iterator[None]:
     finally:
         _thread.env = outer
         _uninstall()
+
+
+class _Datetime(datetime):
+    """A `datetime` whose present is simulated in the simulating thread; what it returns are plain ones."""
+
+    @classmethod
+    def now(cls, tz: tzinfo | None = None) -> datetime:  # type: ignore[override]
+        env = getattr(_thread, "env", None)
+        return datetime.now(tz) if env is None else datetime.fromtimestamp(env.now, tz)
+
+    @classmethod
+    def utcnow(cls) -> datetime:  # type: ignore[override]
+        return cls.now(UTC).replace(tzinfo=None)
+
+
+_REDIRECTED: dict[Any, Any] = {
+    datetime: _Datetime,
+    **{function: _seconds(function) for function in (time.time, time.monotonic, time.perf_counter)},
+}
+
+
+def redirect_clocks(module: ModuleType) -> None:
+    """Let what `module` has imported by name, as in `from datetime import datetime`, tell simulated time too.
+
+    For good, but only in a simulating thread: in all others they tell real time as before.
+    """
+    for name, value in list(vars(module).items()):
+        if isinstance(value, Hashable) and value in _REDIRECTED:
+            setattr(module, name, _REDIRECTED[value])

@@ -3,13 +3,15 @@
 import asyncio
 import threading
 import time
+import types
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 import simpy
 
-from cachesim.world.clock import SimulationError, simulated_time
+from cachesim.world.clock import SimulationError, redirect_clocks, simulated_time
 from cachesim.world.loop import SimLoop
 
 SECONDS = ("time", "monotonic", "perf_counter")
@@ -64,15 +66,74 @@ def test_nanoseconds_stay_exact_over_a_month():
 def test_another_thread_sees_real_time_at_the_same_moment():
     async def main() -> None:
         await asyncio.sleep(100)
-        with ThreadPoolExecutor(1) as pool:
-            before = {name: real() for name, real in REAL.items() if name != "sleep"}
-            there = pool.submit(told).result()
-            pool.submit(time.sleep, 0).result()
+        before = {name: real() for name, real in REAL.items() if name != "sleep"}
+        there = pool.submit(told).result()
+        pool.submit(time.sleep, 0).result()
         after = {name: real() for name, real in REAL.items() if name != "sleep"}
         assert told() == simulated(100)
         assert all(before[name] <= there[name] <= after[name] for name in there)
 
-    run(main())
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(int).result()  # its thread has started: a simulation starts none
+        run(main())
+
+
+def test_a_simulation_starts_no_threads_and_other_threads_do():
+    async def main() -> None:
+        with pytest.raises(SimulationError, match="no real threads"):
+            threading.Thread(target=int).start()
+        assert pool.submit(started).result() == 1
+
+    def started() -> int:
+        began: list[int] = []
+        thread = threading.Thread(target=began.append, args=[1])
+        thread.start()
+        thread.join()
+        return len(began)
+
+    start = threading.Thread.start
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(int).result()
+        run(main())
+    assert threading.Thread.start is start
+
+
+def module(text: str) -> Any:
+    """A module of this text."""
+    made = types.ModuleType("made")
+    exec(text, vars(made))
+    return made
+
+
+def test_a_named_module_is_told_simulated_time_by_what_it_has_bound():
+    bound = module("from datetime import datetime, timezone\nfrom time import monotonic, time as now")
+
+    async def main() -> Any:
+        await asyncio.sleep(90)
+        here = bound.datetime
+        return here.now(bound.timezone.utc), here.utcnow(), here.now().timestamp(), bound.now(), bound.monotonic()
+
+    redirect_clocks(bound)
+    past = datetime(1970, 1, 1, 0, 1, 30)
+    assert run(main()) == (past.replace(tzinfo=UTC), past, 90, 90, 90)
+
+
+def test_a_named_module_is_told_real_time_outside_of_a_run():
+    bound = module("from datetime import datetime, timezone\nfrom time import time")
+    redirect_clocks(bound)
+    redirect_clocks(bound)
+    run(asyncio.sleep(1))
+    before = time.time()
+    told = [bound.time(), bound.datetime.now().timestamp(), bound.datetime.now(bound.timezone.utc).timestamp()]
+    assert all(before - 1e-6 <= moment <= time.time() for moment in told)
+
+
+def test_a_redirected_datetime_makes_plain_ones_and_is_one_in_all_else():
+    bound = module("from datetime import datetime")
+    redirect_clocks(bound)
+    assert type(bound.datetime.now()) is datetime
+    assert bound.datetime(2000, 1, 1) == datetime(2000, 1, 1)
+    assert bound.datetime.fromisoformat("2000-01-01") == datetime(2000, 1, 1)
 
 
 def test_real_functions_are_back_after_the_run():
