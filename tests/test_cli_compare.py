@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import logging
 from math import isnan
 from typing import Any, NamedTuple
 
@@ -11,9 +12,12 @@ import jsonschema
 import pytest
 
 import cachesim as cs
+from cachesim import adapters
 from cachesim.cli import main
-from cachesim.cli.compare import cache_named
+from cachesim.cli.caches import LibraryCache, cache_named
+from cachesim.conditions import CONDITIONS, under_conditions
 from cachesim.console import Stop
+from cachesim.scenario import bundled
 from cachesim.schemas import schema
 from cachesim.world.caches import CACHES
 
@@ -116,30 +120,82 @@ def test_of_every_pattern_is_told_what_is_missing(name):
         cs.Pattern(name)
 
 
+@pytest.mark.parametrize(("text", "ttl"), [("cashews:lock", 10), ("cashews:lock+ttl=2.5", 2.5)])
+def test_a_librarys_cache_has_the_lifetime_of_the_scenarios(text, ttl):
+    cache = cache_named(text, OWN)
+    assert isinstance(cache, LibraryCache)
+    assert (cache.name, cache.ttl) == ("cashews:lock", ttl)
+    assert list(cache.versions) == ["cashews"]
+    loads = cs.simulate(cs.load(bundled()["hot-key"]).replace(duration=35), cache=cache).loads
+    between = loads["start"].diff().dropna()
+    assert len(between) == 35 // (ttl + 0.6)
+    assert between.between(ttl + 0.5, ttl + 0.6).all()  # the load, and the wait for the next request
+
+
+def test_a_library_that_is_not_installed_is_told_in_one_line(monkeypatch):
+    def missing(name: str, *, ttl: float) -> Any:
+        raise adapters.MissingLibraryError(f"{name} needs cashews; pip install 'cachesim[libraries]'")
+
+    monkeypatch.setattr(adapters, "library_cache", missing)
+    with pytest.raises(Stop, match=r"^--caches: cashews:lock needs cashews; pip install 'cachesim\[libraries\]'$"):
+        cache_named("cashews:lock", OWN)
+
+
+def test_a_module_that_is_called_like_no_library_is_imported():
+    assert cache_named("asyncio:sleep", OWN) is __import__("asyncio").sleep
+
+
 # What is told
 
 
+def caches() -> dict[str, Any]:
+    own = cs.load("storm.toml").cache
+    return {"scenario": own, "in-process+size=5": cs.Pattern("in-process", size=5, **own.options)}
+
+
 def comparison(**options: Any) -> Any:
-    scenario = cs.load("storm.toml")
-    caches = {
-        "scenario": scenario.cache,
-        "in-process+size=5": cs.Pattern("in-process", size=5, **scenario.cache.options),
-    }
-    return cs.compare(scenario, caches, n=2, **options)
+    return cs.compare(cs.load("storm.toml"), caches(), n=2, **options)
 
 
 def test_it_prints_the_caches_and_what_compare_says(compare):
-    ended = compare("--caches", "scenario,in-process+size=5")
+    ended = compare("--caches", "scenario,in-process+size=5", "--conditions", "none")
     assert (ended.status, ended.err) == (0, "")
-    caches, table = ended.out.split("\n\n", 1)
-    assert caches.splitlines() == [
+    listed, table = ended.out.split("\n\n", 1)
+    assert listed.splitlines() == [
         "Caches",
         "  scenario           cache-aside, ttl 2, single_flight none",
         "  in-process+size=5  in-process, ttl 2, single_flight none, size 5",
     ]
     assert table == comparison().text() + "\n"
-    other = compare("--caches", "scenario", "--caches", "in-process+size=5", "--baseline", "in-process+size=5").out
+    options = ("--caches", "scenario", "--caches", "in-process+size=5", "--conditions", "none")
+    other = compare(*options, "--baseline", "in-process+size=5").out
     assert other.split("\n\n", 1)[1] == comparison().text("in-process+size=5") + "\n"
+
+
+@pytest.mark.parametrize(
+    ("options", "conditions"), [((), list(CONDITIONS)), (("--conditions", "deploy,calm"), ["calm", "deploy"])]
+)
+def test_at_the_end_stands_what_becomes_of_them_under_conditions(compare, options, conditions):
+    out = compare("--caches", "scenario,in-process+size=5", "--seed", 4, *options).out
+    found = under_conditions(cs.load("storm.toml").replace(seed=4), caches(), conditions=conditions)
+    assert out.endswith(f"\n\n{found.text()}\n")
+
+
+def test_a_librarys_cache_is_told_with_its_version(compare):
+    options = ("--caches", "scenario,cashews:lock", "--conditions", "cancellation")
+    version = adapters.versions(["cashews:lock"])["cashews"]
+    assert f"\n  cashews:lock  cashews {version}, ttl 2\n" in compare(*options).out
+    scenario, library = json.loads(compare(*options, "--json", "-").out)["caches"]
+    assert scenario["library"] is None
+    assert library["cache"] is None
+    assert library["library"] == {"name": "cashews:lock", "ttl": 2, "versions": {"cashews": version}}
+
+
+def test_what_a_library_logs_does_not_reach_the_terminal(compare, module):
+    name = module("import logging\ndef factory(node):\n    logging.error('no')\n    return node.database.read\n")
+    handlers = list(logging.getLogger().handlers)
+    assert compare("--caches", f"none,{name}:factory").err == ""
+    assert logging.getLogger().handlers == handlers
 
 
 def test_seed_and_changes_hold_for_all_caches(compare):
@@ -175,6 +231,17 @@ def test_json_tells_the_same_and_keeps_its_schema(compare, tmp_path):
     for name, told in document["differences"]["scenario"].items():
         told = [told["difference"], *told["interval"], told["variance_ratio"]]
         assert told == [or_none(value) for value in differences.loc[name]]
+    under = under_conditions(cs.load("storm.toml"), caches())
+    for condition in document["conditions"]:
+        assert condition["about"] == CONDITIONS[condition["name"]].about
+        assert cs.Scenario(**condition["scenario"]) == under.scenarios[condition["name"]]
+    cells = [{"condition": one["name"], **cell} for one in document["conditions"] for cell in one["caches"]]
+    assert [(cell["condition"], cell["name"], cell["errors"], cell["failure"]) for cell in cells] == [
+        (cell.condition, cell.cache, cell.errors, None) for cell in under.cells
+    ]
+    assert [cell["metrics"] for cell in cells] == [
+        {name: or_none(value) for name, value in cell.metrics.items()} for cell in under.cells
+    ]
     assert compare(*options, "--json", "out.json").out == compare(*options).out
     assert json.loads((tmp_path / "out.json").read_text()) == document
 
@@ -189,6 +256,8 @@ def test_its_schema_refuses_what_is_none_of_it(compare):
         {**document, "schema": "cachesim.compare/2"},
         {**document, "caches": document["caches"][:1]},
         {**document, "seed": "1"},
+        {**document, "conditions": [{**document["conditions"][0], "caches": []}]},
+        {**document, "conditions": [{**document["conditions"][0], "scenario": {}}]},
         {**document, "differences": {"none": {"loads": {"difference": 1.0}}}},
         {**document, "caches": [document["caches"][0], {**document["caches"][1], "mean": {"loads": 1.0}}]},
         {**document, "caches": [document["caches"][0], {**document["caches"][1], "replications": []}]},
@@ -197,6 +266,27 @@ def test_its_schema_refuses_what_is_none_of_it(compare):
     ):
         assert not checked.is_valid(wrong)
     assert one["metrics"]["database_utilization"] is None
+
+
+def test_a_document_of_an_earlier_version_is_one_still(compare):
+    """Before there were conditions and libraries."""
+    document = json.loads(compare("--caches", "scenario,none", "--json", "-").out)
+    del document["conditions"]
+    for cache in document["caches"]:
+        del cache["library"]
+    jsonschema.validate(document, schema(document["schema"]))
+
+
+def test_a_cache_that_fails_under_a_condition_is_told(compare, module):
+    name = module("def factory(node):\n    return 5 if node.clock() else node.database.read\n") + ":factory"
+    options = ("--caches", f"none,{name}", "--conditions", "calm,deploy")
+    document = json.loads(compare(*options, "--json", "-").out)
+    calm, deploy = document["conditions"]
+    assert calm["caches"][1] == {**calm["caches"][0], "name": name}
+    assert deploy["caches"][1]["metrics"] is None
+    assert deploy["caches"][1]["failure"].startswith("SimulationError: the cache factory returned 5")
+    jsonschema.validate(document, schema(document["schema"]))
+    assert f"\n  {name}, deploy: SimulationError: the cache factory returned 5; " in compare(*options).out
 
 
 def test_an_own_cache_is_compared(compare, module):
@@ -242,6 +332,15 @@ def test_a_metric_is_drawn(compare, tmp_path, suffix, magic):
             "--caches: 'stale-while-revalidate' needs fresh_for and stale_for; "
             "write stale-while-revalidate+fresh_for=SECONDS+stale_for=SECONDS",
         ),
+        (("--caches", "none,cashews:lok"), "--caches: 'cashews:lok' is unknown; known: cashews:simple, "),
+        (("--caches", "none,cashews:lock+tl=5"), "--caches: 'cashews:lock+tl=5': tl: unknown field; known: ttl"),
+        (("--caches", "none,cashews:lock+ttl=0"), "--caches: 'cashews:lock+ttl=0': ttl: 0 is not allowed; a number"),
+        (
+            ("--set", 'cache={pattern="none"}', "--caches", "none,cashews:lock"),
+            "--caches: 'cashews:lock' needs ttl; write cashews:lock+ttl=SECONDS",
+        ),
+        (("--caches", "none,batch", "--conditions", "calm,clam"), "--conditions: 'clam' is unknown; known: calm, exp"),
+        (("--caches", "none,batch", "--conditions", "calm,none"), "--conditions: 'none' is unknown; known: calm, exp"),
         (("--caches", "none,batch", "--baseline", "nome"), "--baseline: 'nome' is unknown; known: none, batch"),
         (("--caches", "none,batch", "--metric", "loads_"), "--metric: 'loads_' is unknown; known: requests, reads, "),
         (("--caches", "none,batch", "--plot", "a.gif"), "--plot: 'a.gif' is not allowed; a file name that ends in "),

@@ -48,6 +48,8 @@ def factory(node):
 """
 
 RUN, CURVE, ADVISE = ("run", "storm.toml"), ("curve", "requests.csv"), ("advise", "access.log")
+COMPARE = ("compare", "storm.toml", "--replications", "2", "--caches")
+RACES = ("races", "storm.toml", "--schedules", "30")
 COMMANDS = {
     "one run": RUN,
     "no requests": (*RUN, "--set", "arrivals.rate=0.001"),
@@ -55,6 +57,8 @@ COMMANDS = {
     "an own cache": (*RUN, "--cache", "errors_for_json:factory"),
     "two runs of an own cache": (*RUN, "--cache", "errors_for_json:factory", "--replications", "2"),
     "a large seed": (*RUN, "--seed", str(2**70)),
+    "a comparison": (*COMPARE, "none,cashews:lock,errors_for_json:factory"),
+    "no conditions": (*COMPARE, "none,scenario", "--conditions", "none"),
     "a curve": CURVE,
     "policies": (*CURVE, "--policy", "lru", "--policy", "sieve"),
     "lifetimes": (*CURVE, "--ttl", "60", "--ttl", "1.5", "--size", "100"),
@@ -63,6 +67,10 @@ COMMANDS = {
     "an access log": ADVISE,
     "requests": ("advise", "requests.csv"),
     "three requests": ("advise", "short.csv"),
+    "races": (*RACES, "--set", "cache.pattern=pitfall:cache-aside"),
+    "races of a pattern": RACES,
+    "races of an own cache": (*RACES, "--cache", "errors_for_json:factory"),
+    "races of a library": (*RACES, "--cache", "cashews:lock", "--strategy", "exhaustive"),
 }
 
 
@@ -120,12 +128,18 @@ def test_these_documents_hold_what_they_are_to_show(documents):
     assert documents("an own cache")["errors"]["ConnectionError"]["count"] == 3
     assert documents("an own cache")["failures"][0]["count"] == 3
     assert documents("a large seed")["seed"] == 2**70
+    assert documents("a comparison")["conditions"][-1]["caches"][2]["errors"] == {"ConnectionError": 3}
+    assert documents("no conditions")["conditions"] == []
     assert documents("a sample")["curves"][0]["half_widths"] is not None
     assert documents("lifetimes")["curves"][1]["ttl"] == 60
     assert documents("an access log")["first_malformed"] is not None
     assert documents("an access log")["changes_of_keys"]
     assert documents("requests")["first_malformed"] is None
     assert documents("three requests")["recommendation"]["interval"] == [None, None]
+    assert {found["race"] is None for found in documents("races")["invariants"]} == {True, False}
+    assert {found["promised"] for found in documents("races of a pattern")["invariants"]} == {True}
+    assert documents("races of an own cache")["cache"] == "errors_for_json:factory"
+    assert documents("races of a library")["library"]["name"] == "cashews:lock"
 
 
 # Other documents
@@ -146,7 +160,7 @@ def at(document: Any, path: tuple[Any, ...]) -> Any:
     return document
 
 
-@pytest.mark.parametrize("name", ["one run", "two runs", "an own cache", "a sample", "an access log"])
+@pytest.mark.parametrize("name", ["one run", "two runs", "an own cache", "a sample", "an access log", "races"])
 def test_a_value_of_another_type_is_refused_wherever_it_is(documents, name):
     document = documents(name)
     valid = validator(document)
@@ -161,7 +175,7 @@ def test_a_value_of_another_type_is_refused_wherever_it_is(documents, name):
     assert valid.is_valid(document)
 
 
-@pytest.mark.parametrize("name", ["one run", "two runs", "a sample", "an access log"])
+@pytest.mark.parametrize("name", ["one run", "two runs", "a sample", "an access log", "races"])
 def test_a_field_that_is_missing_is_refused(documents, name):
     document = documents(name)
     valid = validator(document)

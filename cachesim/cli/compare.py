@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-import re
+import logging
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from cachesim.cli.naming import factory_named, room_for_code, scenario_named, value_of
+from cachesim.cli.caches import LibraryCache, cache_named, listed_caches
+from cachesim.cli.naming import room_for_code, scenario_named
 from cachesim.console import BAD_INPUT, FAILED, PICTURES, Stop, picture, progress, require_writable, show, write
-from cachesim.messages import one_line, told
+from cachesim.messages import told
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from cachesim.comparison import Comparison
+    from cachesim.conditions import UnderConditions
     from cachesim.scenario import Pattern, Scenario
     from cachesim.world.nodes import Factory
 
@@ -24,13 +27,14 @@ __all__ = ["compare_command"]
 _EXAMPLES = """\b
 Examples:
   cachesim compare hot-key --caches scenario,early-recompute
+  cachesim compare hot-key --caches cachesim:cache-aside,cashews:lock,aiocache:stampede --replications 3
   cachesim compare hot-key --caches cache-aside,cache-aside+single_flight=process --plot loads.png
   cachesim compare storm.toml --caches none,stale-while-revalidate+stale_for=60,my_cache:factory
+  cachesim compare storm.toml --caches scenario,in-process --conditions deploy,redis-outage
   cachesim compare storm.toml --caches scenario,in-process+size=100 --json - | jq '.caches[].mean.load_rate'
 """
 
-_OWN = "scenario"
-"""The scenario's own cache."""
+_NO_CONDITIONS = "none"
 
 
 @click.command("compare", epilog=_EXAMPLES)
@@ -49,6 +53,12 @@ _OWN = "scenario"
     show_default=True,
     help="Runs of each cache.",
 )
+@click.option(
+    "--conditions",
+    metavar="CONDITION,CONDITION",
+    help="Of calm, expiry, cancellation, redis-outage, deploy: what each cache is put under, a run each, in the last "
+    "table; none for no table.  [default: all]",
+)
 @click.option("--json", "json_file", metavar="FILE", help="Write JSON; '-' for standard output, instead of the table.")
 @click.option("--plot", "plot_file", metavar="FILE", help="Draw a metric of every cache: .png, .svg or .pdf.")
 @click.option("--metric", metavar="METRIC", default="load_rate", show_default=True, help="The metric that is drawn.")
@@ -59,15 +69,17 @@ def compare_command(
     changes: Sequence[str],
     seed: int | None,
     replications: int,
+    conditions: str | None,
     json_file: str | None,
     plot_file: str | None,
     metric: str,
 ) -> None:
     """Compare caches under the same requests of SCENARIO, a file or the name of a bundled one.
 
-    A CACHE is a pattern by name, MODULE:FACTORY, or "scenario" for the scenario's own as it is. A pattern takes over
-    those options of the scenario's cache that it has, so that lifetimes are the same; +OPTION=VALUE after its name
-    gives one, as in early-recompute+beta=2.
+    A CACHE is a pattern by name, LIBRARY:VARIANT for a released library's, MODULE:FACTORY for your own, or "scenario"
+    for the scenario's as it is. A pattern takes over those options of the scenario's cache that it has, so that
+    lifetimes are the same; +OPTION=VALUE after its name gives one, as in early-recompute+beta=2. A library's cache has
+    one option, ttl.
     """
     from cachesim.world.metrics import METRICS
 
@@ -81,81 +93,68 @@ def compare_command(
         raise Stop(BAD_INPUT, f"--baseline: {baseline!r} is unknown; known: {', '.join(names)}")
     if metric not in METRICS:
         raise Stop(BAD_INPUT, f"--metric: {metric!r} is unknown; known: {', '.join(METRICS)}")
-    with room_for_code():
+    named = _conditions_named(conditions)
+    with room_for_code(), _without_logs():
         caches = {name: cache_named(name, chosen.cache) for name in names}
-        comparison = _compared(scenario, chosen, caches, replications)
+        comparison, table = _compared(scenario, chosen, caches, replications, named)
     baseline = baseline or names[0]
     if json_file == "-":
-        show(_json(comparison, caches, baseline))
+        show(_json(comparison, table, caches, baseline))
     else:
-        show("\n".join([*_listed(caches), "", comparison.text(baseline)]))
+        last = [] if table is None else ["", table.text()]
+        show("\n".join([*listed_caches(caches), "", comparison.text(baseline), *last]))
         if json_file is not None:
-            write("--json", json_file, _json(comparison, caches, baseline) + b"\n")
+            write("--json", json_file, _json(comparison, table, caches, baseline) + b"\n")
     if plot_file is not None:
         write("--plot", plot_file, picture(_drawn(comparison, metric, replications), plot_file))
-
-
-# What a cache is called
-
-
-def cache_named(text: str, own: Pattern) -> Pattern | Factory:
-    """The cache that an item of `--caches` names; `own` is the scenario's.
-
-    >>> from cachesim.scenario import Pattern
-    >>> own = Pattern("cache-aside", ttl=10, single_flight="none")
-    >>> cache_named("early-recompute+beta=2.0", own)
-    Pattern('early-recompute', ttl=10.0, single_flight='none', beta=2.0)
-    >>> cache_named("stale-while-revalidate+stale_for=60.0", own)
-    Pattern('stale-while-revalidate', fresh_for=10.0, stale_for=60.0, single_flight='none')
-    """
-    from cachesim.world.caches import CACHES
-
-    name, *given = re.split(r"\+(?=[a-z]\w*=)", text)
-    pattern = own.pattern if name == _OWN else name.removeprefix("cachesim:")
-    if pattern in CACHES:
-        return _pattern(text, pattern, own, dict(map(_option, given)))
-    if given or ":" not in name:
-        known = ", ".join([_OWN, *CACHES])
-        raise Stop(BAD_INPUT, f"--caches: {name!r} is unknown; known: {known}; MODULE:FACTORY for your own")
-    return factory_named(name, "--caches")
-
-
-def _option(text: str) -> tuple[str, Any]:
-    name, _, literal = text.partition("=")
-    return name, value_of(literal)
-
-
-def _pattern(text: str, name: str, own: Pattern, given: Mapping[str, Any]) -> Pattern:
-    """A pattern with the options of the scenario's cache that it has, and those given."""
-    from cachesim.scenario import Pattern
-    from cachesim.settings import ScenarioError
-    from cachesim.world.caches import CACHES
-
-    known = CACHES[name].options_type.model_fields
-    lifetime = own.options.get("ttl", own.options.get("fresh_for"))
-    taken = {**own.options, **({} if lifetime is None else {"ttl": lifetime, "fresh_for": lifetime})}
-    options = {**{option: value for option, value in taken.items() if option in known}, **given}
-    missing = [option for option, field in known.items() if field.is_required() and option not in options]
-    if missing:
-        example = "".join(f"+{option}=SECONDS" for option in missing)
-        raise Stop(BAD_INPUT, f"--caches: {text!r} needs {' and '.join(missing)}; write {text}{example}")
-    try:
-        return Pattern(name, **options)
-    except ScenarioError as error:
-        raise Stop(BAD_INPUT, f"--caches: {text!r}: {error}") from None
 
 
 # The runs
 
 
-def _compared(name: str, scenario: Scenario, caches: Mapping[str, Pattern | Factory], replications: int) -> Comparison:
+def _conditions_named(text: str | None) -> list[str]:
+    """Those that `--conditions` names, in the order of the table."""
+    from cachesim.conditions import CONDITIONS
+
+    if text is None:
+        return list(CONDITIONS)
+    given = [] if text == _NO_CONDITIONS else text.split(",")
+    for name in given:
+        if name not in CONDITIONS:
+            raise Stop(BAD_INPUT, f"--conditions: {name!r} is unknown; known: {', '.join(CONDITIONS)}, or none alone")
+    return [name for name in CONDITIONS if name in given]
+
+
+@contextmanager
+def _without_logs() -> Iterator[None]:
+    """What libraries log of an outage would be a traceback a request on standard error; the table has it."""
+    root, handler = logging.getLogger(), logging.NullHandler()
+    root.addHandler(handler)  # then the last resort has no say
+    try:
+        yield
+    finally:
+        root.removeHandler(handler)
+
+
+def _compared(
+    name: str,
+    scenario: Scenario,
+    caches: Mapping[str, Pattern | Factory],
+    replications: int,
+    conditions: Sequence[str],
+) -> tuple[Comparison, UnderConditions | None]:
     from cachesim.comparison import compare
+    from cachesim.conditions import under_conditions
     from cachesim.settings import ScenarioError
     from cachesim.world.loop import SimulationError
 
     try:
         with progress(replications * len(caches), "runs") as report:
-            return compare(scenario, caches, n=replications, progress=report)
+            comparison = compare(scenario, caches, n=replications, progress=report)
+        if not conditions:
+            return comparison, None
+        with progress(len(conditions) * len(caches), "runs under conditions") as report:
+            return comparison, under_conditions(scenario, caches, conditions=conditions, progress=report)
     except ScenarioError as error:
         raise Stop(BAD_INPUT, f"{name}: {error}") from None
     except SimulationError as error:
@@ -166,22 +165,6 @@ def _compared(name: str, scenario: Scenario, caches: Mapping[str, Pattern | Fact
 
 
 # What is told
-
-
-def _listed(caches: Mapping[str, Pattern | Factory]) -> Iterator[str]:
-    """What each name stands for: what was taken over from the scenario's cache is seen here."""
-    yield "Caches"
-    width = max(map(len, caches))
-    for name, cache in caches.items():
-        yield f"  {name:<{width}}  {one_line(_meaning(cache))}"
-
-
-def _meaning(cache: Pattern | Factory) -> str:
-    if (table := _table(cache)) is None:
-        return "your own"
-    pattern, *options = table.values()
-    named = zip(list(table)[1:], options, strict=True)
-    return ", ".join([pattern, *(f"{name} {str(value).removesuffix('.0')}" for name, value in named)])
 
 
 def _table(cache: Pattern | Factory) -> dict[str, Any] | None:
@@ -198,7 +181,9 @@ def _drawn(comparison: Comparison, metric: str, replications: int) -> Axes:
     return axes
 
 
-def _json(comparison: Comparison, caches: Mapping[str, Pattern | Factory], baseline: str) -> bytes:
+def _json(
+    comparison: Comparison, table: UnderConditions | None, caches: Mapping[str, Pattern | Factory], baseline: str
+) -> bytes:
     from cachesim.schemas import document
 
     fields = {
@@ -206,12 +191,45 @@ def _json(comparison: Comparison, caches: Mapping[str, Pattern | Factory], basel
         "seed": comparison.scenario.seed,
         "baseline": baseline,
         "caches": [
-            {"name": name, "cache": _table(cache), **_numbers(comparison, name)} for name, cache in caches.items()
+            {"name": name, "cache": _table(cache), "library": _library(cache), **_numbers(comparison, name)}
+            for name, cache in caches.items()
         ],
         "differences": _differences(comparison, baseline),
         "advice": comparison.advice,
+        "conditions": [] if table is None else _under_conditions(table),
     }
     return document("compare/1", fields)
+
+
+def _library(cache: Pattern | Factory) -> dict[str, Any] | None:
+    """What a library's cache is; none for others."""
+    if not isinstance(cache, LibraryCache):
+        return None
+    return {"name": cache.name, "ttl": cache.ttl, "versions": cache.versions}
+
+
+def _under_conditions(table: UnderConditions) -> list[dict[str, Any]]:
+    """By condition: what was simulated, and what became of each cache."""
+    from cachesim.conditions import CONDITIONS
+
+    return [
+        {
+            "name": name,
+            "about": CONDITIONS[name].about,
+            "scenario": scenario.table(),
+            "caches": [
+                {
+                    "name": cell.cache,
+                    "metrics": cell.metrics or None,
+                    "errors": cell.errors,
+                    "failure": cell.failure or None,
+                }
+                for cell in table.cells
+                if cell.condition == name
+            ],
+        }
+        for name, scenario in table.scenarios.items()
+    ]
 
 
 def _numbers(comparison: Comparison, cache: str) -> dict[str, Any]:
