@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import random
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -17,6 +18,7 @@ from cachesim.world.nodes import Node, NodeDatabase, Observer
 __all__ = ["holdings"]
 
 _LOCKS = (asyncio.Lock, asyncio.Event, asyncio.Condition, asyncio.Semaphore)
+_FUTURES = (asyncio.Future,)
 _TABLES = (dict, list, set, frozenset, deque, tuple)
 _ELSEWHERE = (
     *(Node, NodeDatabase, Observer, asyncio.AbstractEventLoop),
@@ -39,18 +41,25 @@ def holdings(cache: object) -> int:
     waiting: list[tuple[Any, bool]] = [(cache, False)]
     while waiting:
         thing, in_table = waiting.pop()
-        if isinstance(thing, _ELSEWHERE) or id(thing) in seen:
+        kind = _kind_of(type(thing))  # type: ignore[arg-type]  # classes are hashable
+        if kind is _ELSEWHERE or id(thing) in seen:
             continue
         seen.add(id(thing))
-        if isinstance(thing, _LOCKS):
+        if kind is _LOCKS:
             found += in_table
-        elif isinstance(thing, asyncio.Future):
+        elif kind is _FUTURES:
             found += in_table and not thing.done()
-        elif isinstance(thing, _TABLES):
+        elif kind is _TABLES:
             waiting += [(part, True) for part in (thing.values() if isinstance(thing, dict) else thing)]
         else:
             waiting += [(part, in_table) for part in _parts(thing)]
     return found
+
+
+@functools.cache
+def _kind_of(kind: type) -> tuple[type, ...]:
+    """Which of these kinds a class is of; none: an object made of others."""
+    return next((kinds for kinds in (_ELSEWHERE, _LOCKS, _FUTURES, _TABLES) if issubclass(kind, kinds)), ())
 
 
 def _parts(thing: Any) -> Iterator[Any]:

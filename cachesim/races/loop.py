@@ -49,7 +49,9 @@ __all__ = [
     "Step",
 ]
 
-ACTOR: ContextVar[int] = ContextVar("actor", default=0)
+WORLD = -1
+"""Nobody: what the world does by itself, a restart for example."""
+ACTOR: ContextVar[int] = ContextVar("actor", default=WORLD)
 """On whose behalf code runs; tasks and timers inherit it."""
 
 RUN, OPERATE, ARRIVE, PASS_TIME, CANCEL, CHANCE = range(6)
@@ -95,7 +97,7 @@ class ScheduledLoop(SimLoop):
     """A `SimLoop` whose every step is chosen by a schedule.
 
     `slowest`: how long an operation may take (s). `taken`: the labels of the steps so far; `switched`: which of them,
-    from 0, are not what would have happened if nobody had interfered.
+    from 0, are not what would have happened if nobody had interfered. `undisturbed`: nobody interferes any more.
     """
 
     def __init__(self, *, slowest: float) -> None:
@@ -114,8 +116,9 @@ class ScheduledLoop(SimLoop):
         self.taken: list[Label] = []
         self.switched: list[int] = []
         self.endless = False
-        self.actor = 0
-        self._ready_of: dict[int, deque[Callable[[], object]]] = {actor: deque() for actor in range(actors)}
+        self.actor = WORLD
+        self.undisturbed = False
+        self._ready_of: dict[int, deque[Callable[[], object]]] = {actor: deque() for actor in range(WORLD, actors)}
         self._operations: list[
             tuple[float, int, Any, Any]
         ] = []  # since when, actor, what, and in which order with others
@@ -160,7 +163,7 @@ class ScheduledLoop(SimLoop):
                 self._take(self._in_turn(steps))
                 continue
             index = 0
-            if len(steps) > 1:
+            if len(steps) > 1 and not self.undisturbed:
                 index = self.schedule.choose(steps, len(self.taken), self.actor)
                 if index:
                     self.switched.append(len(self.taken))
@@ -179,33 +182,45 @@ class ScheduledLoop(SimLoop):
         if getattr(event, "_cancelled", False):
             return
         if isinstance(event, Timer):
-            self._ready_of[event._context.get(ACTOR, 0)].append(event)  # type: ignore[attr-defined]
+            self._ready_of[event._context.get(ACTOR, WORLD)].append(event)  # type: ignore[attr-defined]
         else:
             self._operations.append((self.env._now, self.actor, event, event))
 
     def _steps(self, until: float) -> list[Step]:
         """Every step that could be next; first those of the actor that took the last one."""
-        actor, ready_of, operations = self.actor, self._ready_of, self._operations
+        actor, operations = self.actor, self._operations
         steps: list[Step] = []
-        if ready_of[actor]:
-            steps.append((RUN, actor, 0, ready_of[actor]))
         others: list[Step] = []
-        if operations:
-            mine, lanes, counts = steps, set(), dict.fromkeys(ready_of, 0)
-            for operation in operations:
-                _, owner, _, lane = operation
-                if lane not in lanes:
-                    lanes.add(lane)
-                    (mine if owner == actor else others).append((OPERATE, owner, counts[owner], operation))
-                    counts[owner] += 1
-        steps += [(RUN, other, 0, ready) for other, ready in ready_of.items() if ready and other != actor]
-        steps += others
-        steps += [(ARRIVE, other, 0, None) for other in self.arriving]
-        if (time := self._next_time(until)) is not None:
-            steps.append((PASS_TIME, -1, 0, time))
-        if steps:  # who waits for what will never come, waits
+        for other, ready in self._ready_of.items():
+            if ready:
+                (steps if other == actor else others).append((RUN, other, 0, ready))
+        nothing_ready = not (steps or others)
+        if len(operations) == 1:
+            owner = operations[0][1]
+            (steps if owner == actor else others).append((OPERATE, owner, 0, operations[0]))
+        elif operations:
+            self._add_operations(steps, others)
+        if others:
+            steps += others
+        if self.arriving:
+            steps += [(ARRIVE, other, 0, None) for other in self.arriving]
+        if nothing_ready and (time := self._next_time(until)) is not None:
+            steps.append((PASS_TIME, WORLD, 0, time))
+        if steps and self.leaving:  # who waits for what will never come, waits
             steps += [(CANCEL, other, 0, None) for other in self.leaving]
         return steps
+
+    def _add_operations(self, mine: list[Step], others: list[Step]) -> None:
+        """Of those that keep an order among themselves, the first alone is possible."""
+        lanes = set()
+        counts: dict[int, int] = {}
+        for operation in self._operations:
+            _, owner, _, lane = operation
+            if lane not in lanes:
+                lanes.add(lane)
+                count = counts.get(owner, 0)
+                counts[owner] = count + 1
+                (mine if owner == self.actor else others).append((OPERATE, owner, count, operation))
 
     def _next_time(self, until: float) -> float | None:
         """When the next timer is due or the next request expected, if time may move as far as that."""
@@ -217,7 +232,7 @@ class ScheduledLoop(SimLoop):
         time = queue[0][0] if queue else inf
         if self.arriving and times and times[-1] < time:
             time = times[-1]
-        if time == inf or time > until or any(self._ready_of.values()):
+        if time == inf or time > until:
             return None
         if self._operations and self._operations[0][0] + self._slowest < time:
             return None
@@ -270,7 +285,7 @@ class ScheduledLoop(SimLoop):
 
     def _goes_on(self, wake: Any) -> None:
         """The operation has ended that a task waits for: it goes on in the same step, unless its actor is behind."""
-        ready = self._ready_of[wake.func.__self__.get(ACTOR, 0)]
+        ready = self._ready_of[wake.func.__self__.get(ACTOR, WORLD)]
         if ready:
             ready.append(wake)
         else:
@@ -288,7 +303,7 @@ class ScheduledLoop(SimLoop):
     def call_soon(self, callback: Any, *args: Any, context: contextvars.Context | None = None) -> Any:
         if callback is self._note_task:
             return None
-        actor = ACTOR.get() if context is None else context.get(ACTOR, 0)
+        actor = ACTOR.get() if context is None else context.get(ACTOR, WORLD)
         kind = type(callback)
         if kind.__name__ == "TaskStepMethWrapper" or (
             kind is BuiltinFunctionType and callback.__name__ == "task_wakeup"
@@ -306,7 +321,7 @@ class ScheduledLoop(SimLoop):
     call_soon_threadsafe = call_soon
 
     def wake_soon(self, wake: Any) -> None:
-        self._ready_of[wake.func.__self__.get(ACTOR, 0)].append(wake)
+        self._ready_of[wake.func.__self__.get(ACTOR, WORLD)].append(wake)
 
     def call_at(
         self, when: float, callback: Any, *args: Any, context: contextvars.Context | None = None

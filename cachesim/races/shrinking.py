@@ -75,7 +75,7 @@ class _Shrinking:
         """The race among these requests alone: in the same order of things, or in a new one."""
         if (found := self._try(Following(shown.taken), cast, shown.seed)) is not None:
             return found
-        for number in range(_FRESH):
+        for number in range(min(_FRESH, self._left)):
             schedule = (Bursts, RandomWalk)[number % 2](f"{cast}/{number}")
             if (found := self._try(schedule, cast, shown.seed)) is not None:
                 return found
@@ -102,7 +102,7 @@ class _Shrinking:
         for place, costs in enumerate(straight.costs):
             for number in range(1, len(costs)):
                 tried += 1
-                if tried > _ONE_SWITCH:
+                if tried > _ONE_SWITCH or self._left < 0:
                     return shown
                 found = self._try(Numbered([0] * place + [number]), shown.cast, shown.seed)
                 if found is not None and found.cost < shown.cost:

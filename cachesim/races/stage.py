@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import asyncio.events
 import contextvars
+import gc
 from collections.abc import Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -51,7 +52,7 @@ __all__ = ["Stage"]
 
 _SLOWEST = 1.0
 """Seconds that an operation may take, if nothing in the scenario takes longer."""
-_A_MINUTE, _AN_HOUR, _A_DAY = 60.0, 3_600.0, 86_400.0
+_A_WHILE, _AN_HOUR, _A_DAY = 20.0, 3_600.0, 86_400.0
 _AT_ONCE = Constant(0.0)
 _NO_CHANCE = np.random.default_rng(0)
 """Nothing is drawn from it: what takes time takes none, and what is left to chance the schedule decides."""
@@ -75,6 +76,7 @@ class Stage:
         times = (as_latency(scenario.redis.round_trip).mean, scenario.database.latency.mean)
         self._loop = ScheduledLoop(slowest=max(_SLOWEST, *times))
         self._loop.arrive, self._loop.cancel = self._arrive, self._leave
+        self._taken: Sequence[Label] = ()
         self._probes = [
             Asked(0.0, (key,), node, writes=False)
             for node, key in dict.fromkeys((one.node, key) for one in asked for key in one.keys)
@@ -90,14 +92,19 @@ class Stage:
         self, schedule: Schedule, cast: Sequence[int] | None = None, *, seed: int = 0, traced: bool = False
     ) -> History:
         """One run of the requests whose numbers are in `cast` (default: all); `seed` is that of the caches' chance."""
-        loop, asked = self._loop, self.asked
-        cast = range(len(asked)) if cast is None else cast
+        with _uncollected():
+            return self._play(schedule, range(len(self.asked)) if cast is None else cast, seed, traced)
+
+    def _play(self, schedule: Schedule, cast: Sequence[int], seed: int, traced: bool) -> History:
+        loop = self._loop
         with _running(loop):
             self._set_up(schedule, cast, seed, traced)
             began_with = self._held() if self._to_rest else 0
-        loop.run(until=max(one.time for one in asked) + _AN_HOUR)
+        loop.run(until=max(one.time for one in self.asked) + _AN_HOUR)
+        self._taken = loop.taken
         if self._to_rest and not self._recorder.open:
-            loop.run(until=loop.env._now + _A_MINUTE)
+            loop.run(until=loop.env._now + _A_WHILE)
+            self._taken = list(loop.taken)
         history = History(self._events, [self._recorder.actors[request] for request in self._recorder.open])
         if self._to_rest and not history.open:
             history.held = self._held() - began_with
@@ -108,8 +115,8 @@ class Stage:
 
     @property
     def taken(self) -> Sequence[Label]:
-        """The steps of the last run."""
-        return self._loop.taken
+        """The steps of the last run, until its keys were asked once more."""
+        return self._taken
 
     @property
     def switched(self) -> Sequence[int]:
@@ -272,6 +279,7 @@ class Stage:
     def _probe(self, history: History) -> None:
         """Ask each key once more, a day later: a lock that nobody gives back shows now."""
         loop = self._loop
+        loop.undisturbed = True
         for actor in range(len(self.asked), len(self.asked) + len(self._probes)):
             loop.env._now += _A_DAY
             loop.arriving.append(actor)
@@ -352,6 +360,18 @@ class _Chance:
 
     def random(self) -> float:
         return self._happens if self._loop.happens() else 1.0 - self._happens
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Garbage is collected between runs, or what is closed when it is found would be at another step each time."""
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collects:
+            gc.enable()
 
 
 @contextmanager

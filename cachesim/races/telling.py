@@ -37,10 +37,20 @@ def name_of(actor: int, asked: Sequence[Asked], cast: Sequence[int]) -> str:
 
 def story_of(history: History, broken: Broken | None, asked: Sequence[Asked], cast: Sequence[int], nodes: int) -> Story:
     """The story of a run of the requests in `cast` in which a promise was broken."""
-    teller = _Teller(history, asked, cast, nodes)
+    teller = _Teller(_events_told(history, broken, len(asked)), asked, cast, nodes)
     lines = list(teller.lines(broken))
     used = {name for line in lines for name in _places(line)}
     return Story(tuple(name for name in (*teller.names.values(), _REDIS, _DATABASE) if name in used), tuple(lines))
+
+
+def _events_told(history: History, broken: Broken | None, requests: int) -> Sequence[Event]:
+    """Without the last reads, where they are not what shows the race."""
+    if broken is not None and broken.actor is not None and broken.actor >= requests:
+        return history.events
+    first = (
+        place for place, event in enumerate(history.events) if isinstance(event, Arrived) and event.actor >= requests
+    )
+    return history.events[: next(first, None)]
 
 
 def _places(line: Line) -> tuple[str, ...]:
@@ -53,11 +63,14 @@ def _places(line: Line) -> tuple[str, ...]:
 
 
 class _Teller:
-    def __init__(self, history: History, asked: Sequence[Asked], cast: Sequence[int], nodes: int) -> None:
-        self._events, self._nodes = history.events, nodes
+    def __init__(self, events: Sequence[Event], asked: Sequence[Asked], cast: Sequence[int], nodes: int) -> None:
+        self._events, self._nodes = events, nodes
         self._several = len({key for actor in cast for key in asked[actor].keys}) > 1
-        came = [event.actor for event in history.events if isinstance(event, Arrived)]
+        came = [event.actor for event in events if isinstance(event, Arrived)]
+        last = [actor for actor in came if actor >= len(asked)]
         self.names = {actor: name_of(actor, asked, cast) for actor in came}
+        if len(last) > 1:
+            self.names |= {actor: f"last read {number}" for number, actor in enumerate(last, 1)}
 
     def _name(self, actor: int) -> str:
         return self.names.setdefault(actor, "cache")
