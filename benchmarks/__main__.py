@@ -14,6 +14,7 @@ BENCHMARKS = {
     "curves": "benchmarks.curves",
     "explorers": "benchmarks.explorers",
     "sweeps": "benchmarks.sweeps",
+    "races": "benchmarks.races",
 }
 
 
