@@ -33,19 +33,6 @@ class _Key(str):
         return hash((id(self._node), str(self)))
 
 
-class _Client:
-    """The node's Redis: fakeredis cuts the deadline of PSETEX to whole seconds, but not that of SET with PX."""
-
-    def __init__(self, redis: Any) -> None:
-        self._redis = redis
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._redis, name)
-
-    async def psetex(self, name: str, time_ms: int, value: Any) -> Any:
-        return await self._redis.set(name, value, px=time_ms)
-
-
 class _Aiocache:
     def __init__(self, decorator: Any, where: Any, node: Node, ttl: float) -> None:
         async def get(key: str) -> Any:
@@ -55,7 +42,7 @@ class _Aiocache:
         self._cache = self.get.cache
         self._cache.build_key = partial(_Key, object())
         if where is Cache.REDIS:
-            self._cache.client = _Client(node.redis)
+            self._cache.client = node.redis
 
     async def delete(self, key: str) -> None:
         await self._cache.delete(key)

@@ -112,6 +112,8 @@ def search(
     """What `find_race` does, and how far it came; `progress` is told how many schedules have been tried."""
     if strategy not in STRATEGIES:
         raise ValueError(f"strategy: {strategy!r} is not allowed; {', '.join(STRATEGIES)}")
+    _whole("schedules", schedules, least=1)
+    _whole("preemptions", preemptions, least=0)
     promise = _invariant(invariant)
     stage = _stage(scenario, cache, promise)
     if strategy == "exhaustive":
@@ -136,6 +138,11 @@ def search(
     return where_no_loop_runs(work, stage.stop)
 
 
+def _whole(name: str, value: object, *, least: int) -> None:
+    if type(value) is not int or value < least:
+        raise ValueError(f"{name}: {value!r} is not allowed; a whole number from {least} on")
+
+
 def _invariant(invariant: str | Invariant | Callable[[History], str | None]) -> Invariant:
     if isinstance(invariant, Invariant):
         return invariant
@@ -143,6 +150,8 @@ def _invariant(invariant: str | Invariant | Callable[[History], str | None]) -> 
         if invariant not in INVARIANTS:
             raise ValueError(f"invariant: {invariant!r} is unknown; known: {', '.join(INVARIANTS)}")
         return INVARIANTS[invariant]
+    if not callable(invariant):
+        raise ValueError(f"invariant: {invariant!r} is not allowed; a name, or a function of a History")
 
     def check(history: History) -> Broken | None:
         message = invariant(history)

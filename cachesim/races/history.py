@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import inf
 from typing import Any, NamedTuple
@@ -156,7 +157,18 @@ class Witness(Recorder):
     def __init__(self, loop: ScheduledLoop, events: list[Event]) -> None:
         super().__init__(loop.env, start=0.0, end=inf, tables=False)
         self.events, self._loop = events, loop
+        self._asked = 0
         self.actors: dict[Request, int] = {}
+
+    @property
+    def now(self) -> float:
+        """The time (s)."""
+        return self._env._now
+
+    def numbers(self, n: int) -> Sequence[int]:
+        """The numbers of the next `n` loads that caches ask for."""
+        self._asked += n
+        return range(self._asked - n + 1, self._asked + 1)
 
     def ended(self, request: Request, value: Any, outcome: int = 0) -> None:
         version = self.version_of(request.key, value)

@@ -20,20 +20,18 @@ import numpy as np
 
 from cachesim.races.asked import Asked
 from cachesim.races.history import (
-    Acknowledged,
     Arrived,
     Delivered,
     Event,
     History,
     Left,
-    LoadBegan,
-    LoadEnded,
     TimePassed,
     Witness,
 )
 from cachesim.races.holdings import holdings
 from cachesim.races.loop import ACTOR, Label, Schedule, ScheduledLoop
 from cachesim.races.tracing import answer, commands_in, traced_trip, watched_trip
+from cachesim.races.watching import WatchedDatabase, WatchedServer
 from cachesim.scenario import Scenario
 from cachesim.world.asking import Asker
 from cachesim.world.balancing import readdressed
@@ -44,7 +42,7 @@ from cachesim.world.faults import Deploy, NodePause, of_kind, resumed
 from cachesim.world.fleet import Fleet
 from cachesim.world.handles import Timer
 from cachesim.world.latency import Constant, as_latency
-from cachesim.world.nodes import Factory, Node, NodeDatabase
+from cachesim.world.nodes import Factory, Node
 from cachesim.world.redis import SimRedis, SimServer
 from cachesim.world.requests import Client
 
@@ -156,8 +154,8 @@ class Stage:
             errors_rng=_Chance(loop, happens=1.0),  # type: ignore[arg-type]
         )
         self._empty_redis()
-        self._seed, self._loads = seed, 1
-        self.failed: set[int] = set()  # actors of whom a command has failed
+        self._seed = seed
+        self._failed: set[int] = set()  # actors of whom a command has failed
         for redis in self._redis:
             redis._trip = self._trip(redis, traced)
         self._clients: dict[int, Client] = {}
@@ -195,7 +193,7 @@ class Stage:
         self._redis: list[SimRedis] = [SimRedis(server, awake=self._awake(index)) for index in range(scenario.nodes)]
         for redis in self._redis:
             redis._direct = _at_once(redis._directly_connected())
-        self._servers_faults = server.faults
+        self._faults = server.faults
         self._plain_trips = {redis: redis._trip for redis in self._redis}
         self._plain_sockets = len(server.sockets)
 
@@ -203,8 +201,8 @@ class Stage:
         """How commands travel: as they do, or watched, which costs a little more."""
         plain = self._plain_trips[redis]
         if traced:
-            return partial(traced_trip, self._events, self.failed, plain)
-        return partial(watched_trip, self.failed, plain) if self._scenario.faults else plain
+            return partial(traced_trip, self._events, self._failed, plain)
+        return partial(watched_trip, self._failed, plain) if self._scenario.faults else plain
 
     def _awake(self, index: int) -> Any:
         pauses = [pause for pause in self._pauses if pause.node == index]
@@ -228,8 +226,12 @@ class Stage:
             seed=self._seed * self._scenario.nodes + index,
             awake=self._awake(index),
         )
-        node.database = _WatchedDatabase(self, index, self._awake(index))
-        return _WatchedServer(node, self._factory, self)
+        node.database = WatchedDatabase(
+            self._database, index, self._recorder, absent=self._absent, awake=self._awake(index)
+        )
+        return WatchedServer(
+            node, self._factory, self._recorder, failed=self._failed, redis_is_there=self._redis_is_there
+        )
 
     # Requests come and go
 
@@ -265,10 +267,9 @@ class Stage:
         told = [node for node, redis in enumerate(self._redis) if _has(redis, socket)]
         self._events.append(Delivered(self._loop.actor, told[0] if told else -1, answer(content)))
 
-    def has_reached_redis(self, actor: int) -> bool:
-        """Whether no command of an actor has failed, and Redis is there: a client may have kept an error to itself."""
-        faults, now = self._servers_faults, self._loop.env._now
-        return actor not in self.failed and not faults.refuses(now) and faults.answers(now) == now
+    def _redis_is_there(self) -> bool:
+        faults, now = self._faults, self._loop.env._now
+        return not faults.refuses(now) and faults.answers(now) == now
 
     # At rest
 
@@ -285,71 +286,6 @@ class Stage:
             loop.arriving.append(actor)
             loop.run(until=loop.env._now + _AN_HOUR)
         history.open = [self._recorder.actors[request] for request in self._recorder.open]
-
-
-class _WatchedDatabase(NodeDatabase):
-    """A node's way to the database, on which it is noted when a cache begins to wait for a row and when it has it."""
-
-    def __init__(self, stage: Stage, node: int, awake: Any) -> None:
-        super().__init__(stage._database, node, awake=awake)
-        self._stage, self._index = stage, node
-
-    async def read(self, key: str) -> Any:
-        (number,) = self._begin((key,))
-        try:
-            row = await super().read(key)
-        except BaseException:
-            self._end((number,), [None])
-            raise
-        self._end((number,), [row])
-        return None if self._stage._absent else row
-
-    async def read_many(self, keys: Sequence[str]) -> list[Any]:
-        numbers = self._begin(keys)
-        try:
-            rows = await super().read_many(keys)
-        except BaseException:
-            self._end(numbers, [None] * len(keys))
-            raise
-        self._end(numbers, rows)
-        return [None] * len(keys) if self._stage._absent else rows
-
-    def _begin(self, keys: Sequence[str]) -> Sequence[int]:
-        stage, events = self._stage, self._stage._events
-        first = stage._loads
-        stage._loads += len(keys)
-        now, actor = stage._loop.env._now, ACTOR.get()
-        events += [LoadBegan(actor, key, self._index, first + place, now) for place, key in enumerate(keys)]
-        return range(first, stage._loads)
-
-    def _end(self, numbers: Sequence[int], rows: Sequence[Any]) -> None:
-        actor = ACTOR.get()
-        for number, row in zip(numbers, rows, strict=True):
-            self._stage._events.append(LoadEnded(actor, number, row and row["version"]))
-
-
-class _WatchedServer(Server):
-    """A node's cache, of which it is noted when it has done what a write asks of it, Redis included."""
-
-    def __init__(self, node: Node, factory: Factory, stage: Stage) -> None:
-        super().__init__(node, factory)
-        self._stage = stage
-
-    async def set(self, key: str, value: Any) -> None:
-        stage, actor = self._stage, ACTOR.get()
-        stage.failed.discard(actor)
-        await super().set(key, value)
-        version = stage._recorder.version_of(key, value)
-        if version is not None and stage.has_reached_redis(actor):
-            stage._events.append(Acknowledged(actor, key, version, kept=True))
-
-    async def delete(self, key: str) -> None:
-        stage, actor = self._stage, ACTOR.get()
-        stage.failed.discard(actor)
-        version = stage._recorder.commits.version_of(key)
-        await super().delete(key)
-        if stage.has_reached_redis(actor):
-            stage._events.append(Acknowledged(actor, key, version, kept=False))
 
 
 class _Chance:

@@ -183,6 +183,14 @@ class SimRedis(FakeAsyncRedisMixin, redis.asyncio.Redis):  # type: ignore[misc] 
         data = bytes(self._encode(value))
         return await self._trip(self._server, self._set_now, name.encode(), data, options.get("px"))
 
+    async def setex(self, name: Any, time: Any, value: Any) -> Any:
+        """`SETEX`, whose deadline fakeredis cuts to whole seconds."""
+        return await self.set(name, value, ex=time)
+
+    async def psetex(self, name: Any, time_ms: Any, value: Any) -> Any:
+        """`PSETEX`, whose deadline fakeredis cuts to whole seconds."""
+        return await self.set(name, value, px=time_ms)
+
     def eval(self, script: str, numkeys: int, *keys_and_args: Any) -> Any:
         """`EVAL`; a script of the patterns runs as its twin on the fake server's database."""
         twin = TWINS.get(script)
