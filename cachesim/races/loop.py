@@ -63,11 +63,14 @@ Label = tuple[int, int, int]
 Step = tuple[int, int, int, Any]
 """A step that could be next: its label, and what is to be done."""
 
-_PATIENCE = 300
+Operation = tuple[float, int, Any, Any]
+"""Since when (s) it goes on, whose it is, what it is, and with which others it keeps an order."""
+
+_PATIENCE = 500
 """After so many steps nobody interferes any more, everybody has their turn, and operations take a tenth of the slowest:
 what asks again and again would wait for ever for what has no turn, or for a lock that only time ends."""
 _MOST_STEPS = 3_000
-"""A run of more steps never ends."""
+"""What takes more steps never ends."""
 
 
 class Schedule(Protocol):
@@ -96,8 +99,10 @@ class _Ready:
 class ScheduledLoop(SimLoop):
     """A `SimLoop` whose every step is chosen by a schedule.
 
-    `slowest`: how long an operation may take (s). `taken`: the labels of the steps so far; `switched`: which of them,
-    from 0, are not what would have happened if nobody had interfered. `undisturbed`: nobody interferes any more.
+    `slowest`: how long an operation may take (s). `arrive` and `cancel` let a request come and go, `passes` is told how
+    many seconds pass, and `delivers`, if it is there, what arrives over connections. `taken`: the labels of the steps so
+    far; `switched`: which of them, from 0, are not what would have happened if nobody had interfered. `undisturbed`:
+    nobody interferes any more.
     """
 
     def __init__(self, *, slowest: float) -> None:
@@ -106,6 +111,10 @@ class ScheduledLoop(SimLoop):
         self._exception_handler = lambda loop, context: None
         self._tasks: list[asyncio.Task[Any]] = []
         self._generators: set[int] = set()
+        self.arrive: Callable[[int], None]
+        self.cancel: Callable[[int], None]
+        self.passes: Callable[[float], None]
+        self.delivers: Callable[[Timer], None] | None = None
         self._ready = _Ready(self._goes_on)  # type: ignore[assignment]  # what the world's operations append to
 
     def reset(self, schedule: Schedule, times: Mapping[int, float], actors: int) -> None:
@@ -115,20 +124,13 @@ class ScheduledLoop(SimLoop):
         self.schedule = schedule
         self.taken: list[Label] = []
         self.switched: list[int] = []
-        self.endless = False
         self.actor = WORLD
         self.undisturbed = False
         self._ready_of: dict[int, deque[Callable[[], object]]] = {actor: deque() for actor in range(WORLD, actors)}
-        self._operations: list[
-            tuple[float, int, Any, Any]
-        ] = []  # since when, actor, what, and in which order with others
+        self._operations: list[Operation] = []
         self.arriving = list(times)
         self._times = sorted({time for time in times.values() if time > 0}, reverse=True)
         self.leaving: list[int] = []
-        self.arrive: Callable[[int], None]
-        self.cancel: Callable[[int], None]
-        self.passes: Callable[[float], None]
-        self.delivers: Callable[[Timer], None] | None = None
 
     def sweep(self) -> None:
         """End what the last schedule has left behind; nothing is said about it."""
@@ -149,15 +151,13 @@ class ScheduledLoop(SimLoop):
 
     def _work(self, until: float) -> None:
         env, queue = self.env, self._queue
-        while not self._stopping:
+        most = len(self.taken) + _MOST_STEPS
+        while not self._stopping and len(self.taken) < most:
             now = env._now
             while queue and queue[0][0] <= now:
                 self._due(heappop(queue)[3])
             steps = self._steps(until)
             if not steps:
-                return
-            if len(self.taken) >= _MOST_STEPS:
-                self.endless = True
                 return
             if len(self.taken) >= _PATIENCE:
                 self._take(self._in_turn(steps))
@@ -272,7 +272,7 @@ class ScheduledLoop(SimLoop):
 
     def happens(self) -> bool:
         """Whether something that is left to chance happens now."""
-        happens = self.schedule.chance(len(self.taken))
+        happens = not self.undisturbed and self.schedule.chance(len(self.taken))
         if happens:
             self.switched.append(len(self.taken))
         self.taken.append((CHANCE, int(happens), 0))

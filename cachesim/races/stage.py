@@ -62,7 +62,7 @@ class Stage:
     """A small world for the requests in `asked`.
 
     `absent`: no row is there, and each load gives None. `to_rest`: a run goes on until nothing is left to happen, and
-    then each key is asked once more at each node, a day later. `cancels`: clients may leave.
+    then each key is asked once more at each node, a day later.
     """
 
     def __init__(
