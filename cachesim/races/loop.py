@@ -100,8 +100,8 @@ class ScheduledLoop(SimLoop):
     """A `SimLoop` whose every step is chosen by a schedule.
 
     `slowest`: how long an operation may take (s). `arrive` and `cancel` let a request come and go, `passes` is told how
-    many seconds pass, and `delivers`, if it is there, what arrives over connections. `taken`: the labels of the steps so
-    far; `switched`: which of them, from 0, are not what would have happened if nobody had interfered. `undisturbed`:
+    many seconds pass, and `delivers`, if it is there, what arrives over connections. `taken`: the labels of the steps
+    so far; `switched`: which of them, from 0, are not what would have happened if nobody had interfered. `undisturbed`:
     nobody interferes any more.
     """
 
