@@ -238,9 +238,14 @@ def _told(stage: Stage, invariant: Invariant, token: Token, broken: Broken, stor
         switches=switches(stage.taken),
         found=found,
         schedule=schedule,
-        replay=f"cs.find_race(scenario, invariant={invariant.name!r}, replay={schedule!r})",
+        replay=f"cs.find_race(scenario{_given(stage.cache)}, invariant={invariant.name!r}, replay={schedule!r})",
         story=story,
     )
+
+
+def _given(cache: Factory | None) -> str:
+    name = getattr(cache, "__name__", "cache")
+    return "" if cache is None else f", cache={name if name.isidentifier() else 'cache'}"
 
 
 def _replayed(scenario: Scenario, cache: Factory | None, invariant: Invariant, schedule: str) -> Race:

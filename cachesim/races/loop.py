@@ -21,7 +21,6 @@ import asyncio
 import contextvars
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from contextlib import suppress
 from contextvars import ContextVar
 from heapq import heappop, heappush
 from math import inf
@@ -69,6 +68,7 @@ Operation = tuple[float, int, Any, Any]
 _PATIENCE = 500
 """After so many steps nobody interferes any more, everybody has their turn, and operations take a tenth of the slowest:
 what asks again and again would wait for ever for what has no turn, or for a lock that only time ends."""
+_WAITS_ON_THE_WAY_OUT = 100
 _MOST_STEPS = 3_000
 """What takes more steps never ends."""
 
@@ -94,6 +94,18 @@ class _Ready:
 
     def __len__(self) -> int:
         return 0
+
+
+def _close(coroutine: Any) -> None:
+    """End a coroutine where it waits; one that waits again on its way out is ended there, too."""
+    for _ in range(_WAITS_ON_THE_WAY_OUT):
+        try:
+            coroutine.close()
+            return
+        except RuntimeError:  # it ignored that it is to end
+            continue
+        except Exception:
+            return
 
 
 class ScheduledLoop(SimLoop):
@@ -137,8 +149,7 @@ class ScheduledLoop(SimLoop):
         for task in self._tasks:
             if not task.done():
                 task._log_destroy_pending = False  # type: ignore[attr-defined]
-                with suppress(Exception):
-                    task.get_coro().close()
+                _close(task.get_coro())
         self._tasks.clear()
         self._generators.clear()
         self._failed_tasks.clear()

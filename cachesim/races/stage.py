@@ -68,7 +68,7 @@ class Stage:
     def __init__(
         self, scenario: Scenario, cache: Factory | None, asked: Sequence[Asked], *, absent: bool, to_rest: bool
     ) -> None:
-        self.asked = asked
+        self.asked, self.cache = asked, cache
         self._scenario, self._absent, self._to_rest = scenario, absent, to_rest
         self._factory = cache or CACHES[scenario.cache.pattern].factory(scenario.cache.options)
         times = (as_latency(scenario.redis.round_trip).mean, scenario.database.latency.mean)
@@ -109,6 +109,7 @@ class Stage:
             self._probe(history)
         if self._asker.done.done():
             self._asker.done.result()  # an error that is no outcome
+        history.events = list(self._events)  # those that are swept away add to theirs
         return history
 
     @property

@@ -25,6 +25,7 @@ from cachesim.races.story import Arrow, Line, Note, Pause, Story
 
 __all__ = ["name_of", "story_of"]
 
+_CHORUS, _TWICE = 8, 2
 _REDIS, _DATABASE = "Redis", "database"
 
 
@@ -38,7 +39,7 @@ def name_of(actor: int, asked: Sequence[Asked], cast: Sequence[int]) -> str:
 def story_of(history: History, broken: Broken | None, asked: Sequence[Asked], cast: Sequence[int], nodes: int) -> Story:
     """The story of a run of the requests in `cast` in which a promise was broken."""
     teller = _Teller(_events_told(history, broken, len(asked)), asked, cast, nodes)
-    lines = list(teller.lines(broken))
+    lines = _folded(list(teller.lines(broken)))
     used = {name for line in lines for name in _places(line)}
     return Story(tuple(name for name in (*teller.names.values(), _REDIS, _DATABASE) if name in used), tuple(lines))
 
@@ -51,6 +52,34 @@ def _events_told(history: History, broken: Broken | None, requests: int) -> Sequ
         place for place, event in enumerate(history.events) if isinstance(event, Arrived) and event.actor >= requests
     )
     return history.events[: next(first, None)]
+
+
+def _folded(lines: list[Line]) -> list[Line]:
+    """What is the same again and again, as where somebody polls, is told once."""
+    folded: list[Line] = []
+    place = 0
+    while place < len(lines):
+        length, times = max(((length, _times(lines, place, length)) for length in range(1, _CHORUS)), key=_saved)
+        folded += lines[place : place + length]
+        if times > _TWICE:
+            folded.append(Pause(f"the same again {times - 1} times"))
+        else:
+            times = 1
+        place += length * times
+    return folded
+
+
+def _times(lines: Sequence[Line], place: int, length: int) -> int:
+    """How often the next lines, so many, stand there one after the other."""
+    chorus, times = lines[place : place + length], 1
+    while lines[place + times * length : place + (times + 1) * length] == chorus:
+        times += 1
+    return times
+
+
+def _saved(chorus: tuple[int, int]) -> int:
+    length, times = chorus
+    return length * (times - 1) if times > _TWICE else 0
 
 
 def _places(line: Line) -> tuple[str, ...]:

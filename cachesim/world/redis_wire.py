@@ -7,6 +7,7 @@ costs time.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from heapq import heappush
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -136,6 +137,25 @@ class DelayedConnection(FakeAsyncRedisConnection):
     def pack_command(self, *args: Any) -> Any:
         self._packed += 1
         return super().pack_command(*args)
+
+    async def can_read(self, timeout: float | None = 0) -> bool:
+        """Whether there is a reply, or one comes within `timeout` seconds (None: whenever).
+
+        The fake client's own waits by `asyncio.wait_for`, whose turns differ between versions of Python.
+        """
+        if not self.is_connected:
+            await self.connect()  # type: ignore[no-untyped-call]
+        socket = self._sock
+        if socket is None or timeout == 0 or not socket.responses.empty():
+            return socket is not None and not socket.responses.empty()
+        try:
+            async with asyncio.timeout(timeout):
+                while socket.responses.empty():
+                    socket._response_available.clear()
+                    await socket._response_available.wait()
+        except TimeoutError:
+            return False
+        return self._sock is socket
 
     async def send_packed_command(self, command: Any, check_health: bool = True) -> None:
         commands, self._packed = self._packed, 0
