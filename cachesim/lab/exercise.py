@@ -10,11 +10,19 @@ from math import isclose
 from pathlib import Path
 from textwrap import dedent
 from traceback import format_exception
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
-__all__ = ["Exercise", "Judge", "Verdict", "number", "value_of"]
+__all__ = ["Exercise", "Judge", "Verdict", "Wrong", "number", "value_of"]
 
-Judge = Callable[[Any], str | None]
+
+class Wrong(NamedTuple):
+    """What is wrong with an answer, and HTML that shows it."""
+
+    text: str
+    shown: str = ""
+
+
+Judge = Callable[[Any], str | Wrong | None]
 """Says what is wrong with an answer; None: nothing."""
 
 _STYLE = """<style>
@@ -67,7 +75,8 @@ class Exercise:
             return Verdict("error", f"{type(error).__name__}: {error}", _trace(error) + self._help)
         if wrong is None:
             return Verdict("right", self.because)
-        return Verdict("not yet", wrong, self._help)
+        text, shown = wrong if isinstance(wrong, Wrong) else Wrong(wrong)
+        return Verdict("not yet", text, shown + self._help)
 
     def hint(self) -> Verdict:
         """What to think of."""

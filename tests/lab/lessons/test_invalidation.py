@@ -11,9 +11,10 @@ import pytest
 import cachesim as cs
 from cachesim import plots, theory
 from cachesim.lab.explorers.invalidation import Invalidation, copies_of, explore, writes_of
+from tests.lab.lessons.test_invalidation_race import Mine
 
 (COPIES,) = Invalidation().scenarios(2_000).values()
-WRONG = {"stale_hits": 0.5, "lifetime": 0.5, "told": COPIES.replace(**{"cache.l1_ttl": 0.005})}
+WRONG = {"repaired": Mine, "lifetime": 0.5, "told": COPIES.replace(**{"cache.l1_ttl": 0.005})}
 
 
 def run(**settings):
