@@ -159,6 +159,7 @@ class Witness(Recorder):
         self.events, self._loop = events, loop
         self._asked = 0
         self.actors: dict[Request, int] = {}
+        self.deletes: dict[int, int] = {}  # of each actor the last in Redis: how many events there were before
 
     @property
     def now(self) -> float:
@@ -191,6 +192,11 @@ class Witness(Recorder):
         version = super().committed(key, value)
         self.events.append(Committed(self._loop.actor, key, version))
         return version
+
+    def committed_before(self, place: int, key: str) -> int:
+        """The version of a key that was committed before the event of that number."""
+        events = self.events[:place]
+        return max((event.version for event in events if isinstance(event, Committed) and event.key == key), default=0)
 
     def version_of(self, key: str, value: Any) -> int | None:
         """The version of a key that a value is, if it is a row or was written by the world."""

@@ -31,7 +31,7 @@ from cachesim.races.history import (
 from cachesim.races.holdings import holdings
 from cachesim.races.loop import ACTOR, Label, Schedule, ScheduledLoop
 from cachesim.races.tracing import answer, commands_in, traced_trip, watched_trip
-from cachesim.races.watching import WatchedDatabase, WatchedServer
+from cachesim.races.watching import WatchedDatabase, WatchedRedis, WatchedServer
 from cachesim.scenario import Scenario
 from cachesim.world.asking import Asker
 from cachesim.world.balancing import readdressed
@@ -158,6 +158,7 @@ class Stage:
         self._seed = seed
         self._failed: set[int] = set()  # actors of whom a command has failed
         for redis in self._redis:
+            redis.witness = self._recorder
             redis._trip = self._trip(redis, traced)
         self._clients: dict[int, Client] = {}
         self._tasks: dict[int, asyncio.Task[None]] = {}
@@ -191,14 +192,14 @@ class Stage:
         server = SimServer(self._redis_setting, loop, _NO_CHANCE, self._recorder, faults=scenario.faults)
         server.faults._lost = _Chance(loop, happens=0.0)  # type: ignore[assignment]
         self._server = server
-        self._redis: list[SimRedis] = [SimRedis(server, awake=self._awake(index)) for index in range(scenario.nodes)]
+        self._redis = [WatchedRedis(server, awake=self._awake(index)) for index in range(scenario.nodes)]
         for redis in self._redis:
             redis._direct = _at_once(redis._directly_connected())
         self._faults = server.faults
         self._plain_trips = {redis: redis._trip for redis in self._redis}
         self._plain_sockets = len(server.sockets)
 
-    def _trip(self, redis: SimRedis, traced: bool) -> Any:
+    def _trip(self, redis: WatchedRedis, traced: bool) -> Any:
         """How commands travel: as they do, or watched, which costs a little more."""
         plain = self._plain_trips[redis]
         if traced:

@@ -10,8 +10,9 @@ from cachesim.races.loop import ACTOR
 from cachesim.world.caches import Server
 from cachesim.world.database import SimDatabase
 from cachesim.world.nodes import Factory, Node, NodeDatabase
+from cachesim.world.redis import SimRedis
 
-__all__ = ["WatchedDatabase", "WatchedServer"]
+__all__ = ["WatchedDatabase", "WatchedRedis", "WatchedServer"]
 
 
 class WatchedDatabase(NodeDatabase):
@@ -66,10 +67,24 @@ class WatchedDatabase(NodeDatabase):
             self._witness.events.append(LoadEnded(actor, number, row and row["version"]))
 
 
+class WatchedRedis(SimRedis):
+    """A client that notes who has deleted something, and after which event of the history that was asked."""
+
+    witness: Witness
+
+    async def execute_command(self, *args: Any, **options: Any) -> Any:
+        place = len(self.witness.events)
+        reply = await super().execute_command(*args, **options)
+        if args[0] in ("DEL", "UNLINK"):
+            self.witness.deletes[ACTOR.get()] = place
+        return reply
+
+
 class WatchedServer(Server):
     """A node's cache, of which it is noted when it has done what a write asks of it.
 
-    `failed`: the actors of whom a command to Redis has failed. `redis_is_there` says so of this moment.
+    `failed`: the actors of whom a command to Redis has failed. `redis_is_there` says so of this moment. A `set` that
+    deletes in Redis is a delete, too.
     """
 
     def __init__(
@@ -85,8 +100,12 @@ class WatchedServer(Server):
         self._witness, self._failed, self._redis_is_there = witness, failed, redis_is_there
 
     async def set(self, key: str, value: Any) -> None:
-        self._failed.discard(ACTOR.get())
+        actor = ACTOR.get()
+        self._failed.discard(actor)
+        self._witness.deletes.pop(actor, None)
         await super().set(key, value)
+        if (place := self._witness.deletes.get(actor)) is not None:
+            self._acknowledge(key, self._witness.committed_before(place, key), kept=False)
         if (version := self._witness.version_of(key, value)) is not None:
             self._acknowledge(key, version, kept=True)
 
