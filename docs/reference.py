@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib import resources
 from inspect import cleandoc
 from typing import Any
@@ -13,7 +13,9 @@ import click
 
 from cachesim import schemas
 from cachesim.cli import _commands
-from cachesim.scenario import Scenario
+from cachesim.races import INVARIANTS
+from cachesim.races.promises import promised
+from cachesim.scenario import Pattern, Scenario
 from cachesim.settings import Family, Setting, kebab_case
 from cachesim.world import arrivals, faults, keys, latency
 from cachesim.world.caches import CACHES
@@ -23,7 +25,7 @@ from cachesim.world.metrics import METRICS
 from cachesim.world.redis import Redis
 from cachesim.world.writes import Writes
 
-__all__ = ["PAGES", "metrics"]
+__all__ = ["PAGES", "invariants", "metrics"]
 
 _WIDTH = 96
 """Characters of a line of help."""
@@ -41,7 +43,7 @@ JSON alone.
 | exit status | |
 |---|---|
 | 0 | done |
-| 1 | an expectation was missed (with `--check`), or a run failed |
+| 1 | an expectation was missed or an invariant is broken (with `--check`), or a run failed |
 | 2 | bad input: one line names the file, the field, the value and what is allowed |
 | 130 | interrupted |
 """
@@ -248,6 +250,32 @@ def metrics() -> str:
     described = schemas.schema("cachesim.run/1")["$defs"]["metrics"]["properties"]
     rows = [f"| `{name}` | {described[name]['description']} |" for name in METRICS]
     return "\n".join(["| metric | |", "|---|---|", *rows])
+
+
+# ── Races ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def invariants() -> str:
+    """Every invariant, and the patterns that promise it with the defaults of their options."""
+    patterns = [_with_defaults(name) for name in CACHES if not name.startswith("pitfall:")]
+    rows = []
+    for invariant in INVARIANTS.values():
+        columns = (
+            _named([pattern.pattern for pattern in patterns if invariant.name in promised(pattern, nodes=nodes)])
+            for nodes in (1, 2)
+        )
+        rows.append(f"| `{invariant.name}` | {invariant.promise} | {' | '.join(columns)} |")
+    return "\n".join(["| invariant | | promised at one node | at several |", "|---|---|---|---|", *rows])
+
+
+def _with_defaults(name: str) -> Pattern:
+    """A pattern whose options are the defaults, and 10 s where there is none."""
+    options = CACHES[name].options_type.model_fields
+    return Pattern(name, **{option: 10.0 for option, field in options.items() if field.is_required()})
+
+
+def _named(patterns: Sequence[str]) -> str:
+    return ", ".join(f"`{name}`" for name in patterns) or "–"
 
 
 PAGES: Mapping[str, Callable[[], str]] = {

@@ -3,7 +3,7 @@
 - A page for each notebook: what `python -m docs.workbook` has kept of it, or the notebook as it is, not run.
 - Parts of the reference that are made of the code (`docs.reference`).
 - Sections of the README: `<!-- README: Ten lines -->` in a page stands for the section of this heading. So does
-  `<!-- METRICS -->` for the table of them.
+  `<!-- METRICS -->` for the table of them, and `<!-- INVARIANTS -->`.
 """
 
 from __future__ import annotations
@@ -49,9 +49,10 @@ def on_files(files: Files, config: MkDocsConfig) -> None:
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Sections of the README take their places, and the table of metrics."""
+    """Sections of the README take their places, and the tables of metrics and of invariants."""
     up = "../" * page.file.src_uri.count("/")
     markdown = _SECTION.sub(lambda found: section(found[1], up), markdown)
+    markdown = markdown.replace("<!-- INVARIANTS -->", reference.invariants())
     return markdown.replace("<!-- METRICS -->", reference.metrics())
 
 

@@ -196,9 +196,19 @@ OPTIONS: dict[str, st.SearchStrategy[str] | None] = {
     | st.tuples(st.sampled_from(FIELDS), st.sampled_from(VALUES)).map("=".join),
     "--seed": _mostly(["0", "1", "9" * 30], NUMBERS),
     "--replications": _mostly(["1", "2", "3"], NUMBERS),
-    "--cache": _mostly(["own:factory"], BAD_CACHES),
+    "--cache": _mostly(["own:factory", "own:factory", "own:factory", "in-process+ttl=1", "cashews:lock"], BAD_CACHES),
     "--caches": st.lists(_CACHES, min_size=2, max_size=3, unique=True).map(",".join) | _CACHES,
+    "--conditions": _mostly(["none", "calm,deploy", "expiry", "redis-outage"], ["calm,none", ",", *WORDS]),
     "--baseline": st.sampled_from(["scenario", "none", *WORDS]),
+    "--invariant": _mostly(["single_flight", "no_stale_read_after_delete", "tables_empty"], WORDS),
+    "--schedules": _mostly(["1", "5", "10"], NUMBERS),
+    "--strategy": _mostly(["mixed", "random", "priorities", "exhaustive"], WORDS),
+    "--preemptions": _mostly(["0", "1"], NUMBERS),
+    "--replay": _mostly(
+        ["0,1:0:3a1~23:5194f732", "0:1::00000000"],
+        ["9,0:0::00000000", "0,0:0::00000000", "0:0:0a9~00:00000000", "0:" + "9" * 5000 + "::00000000", *WORDS],
+    ),
+    "--svg": _output(".svg"),
     "--metric": _mostly(["hit_ratio", "latency_p99"], WORDS),
     "--check": None,
     "--vary": _mostly(
@@ -225,8 +235,9 @@ OPTIONS: dict[str, st.SearchStrategy[str] | None] = {
 }
 OF = {
     "run": ("--json", "--plot", "--set", "--set", "--seed", "--replications", "--cache", "--check", "--check"),
-    "compare": ("--json", "--set", "--seed", "--caches", "--baseline", "--metric"),
+    "compare": ("--json", "--set", "--seed", "--caches", "--baseline", "--metric", "--conditions"),
     "sweep": ("--json", "--set", "--seed", "--vary", "--draws", "--store", "--time-limit", "--metric", "--cache"),
+    "races": ("--json", "--svg", "--set", "--seed", "--cache", "--strategy", "--preemptions", "--replay", "--check"),
     "curve": ("--json", "--policy", "--policy", "--size", "--ttl", "--bytes", "--sample-rate", "--seed", "--time"),
     "advise": ("--json", "--scenario", "--key", "--time", "--size-column"),
     "scenarios": (),
@@ -235,6 +246,7 @@ OF = {
 ALWAYS = {
     "compare": ["--caches", "none,scenario", "--replications", "2"],
     "sweep": ["--vary", "cache.ttl=1,2", "--replications", "1"],
+    "races": ["--invariant", "single_flight", "--schedules", "5"],
 }
 
 
@@ -254,7 +266,7 @@ def cases(draw: st.DrawFn) -> Case:
     def rarely() -> bool:
         return draw(st.integers(0, 11)) == 11
 
-    usual, any_at_all = ["run", "run", "compare", "sweep", "curve", "advise"], [*OF, *WORDS]
+    usual, any_at_all = ["run", "run", "compare", "sweep", "races", "curve", "advise"], [*OF, *WORDS]
     command = draw(st.sampled_from(any_at_all if rarely() else usual))
     names = draw(st.lists(st.sampled_from(OF.get(command) or ("--help",)), max_size=4))
     if rarely():

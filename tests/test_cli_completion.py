@@ -12,8 +12,9 @@ import pytest
 from click.shell_completion import get_completion_class
 
 import cachesim as cs
+from cachesim import adapters, conditions
 from cachesim.cli import _commands, main
-from cachesim.cli.completion import CACHES, FIELDS, FORMATS
+from cachesim.cli.completion import CACHES, CONDITIONS, FIELDS, FORMATS, LIBRARIES
 from cachesim.policies import POLICIES
 from cachesim.scenario import bundled
 from cachesim.traces import FORMATS as KNOWN_FORMATS
@@ -101,7 +102,9 @@ def test_a_scenario_that_cannot_be_read_is_no_error(offered, tmp_path):
 
 def test_caches_and_their_options_come_one_after_the_other(offered):
     every = values(offered("cachesim compare x --caches "))
-    assert every == ["scenario", *KNOWN_CACHES]
+    assert every == ["scenario", *KNOWN_CACHES, *LIBRARIES]
+    assert values(offered("cachesim compare x --caches none,cashews:lo")) == ["none,cashews:lock"]
+    assert values(offered("cachesim compare x --caches cashews:lock+")) == ["cashews:lock+ttl="]
     assert values(offered("cachesim compare x --caches none,ea")) == ["none,early-recompute"]
     assert values(offered("cachesim compare x --caches none,in-process+si")) == [
         "none,in-process+single_flight=",
@@ -111,6 +114,17 @@ def test_caches_and_their_options_come_one_after_the_other(offered):
         "pitfall:layered+ttl=5+l1_ttl="
     ]
     assert values(offered("cachesim compare x --caches nothing+")) == []
+
+
+def test_conditions_come_one_after_the_other(offered):
+    assert values(offered("cachesim compare x --conditions ")) == ["none", *CONDITIONS]
+    assert values(offered("cachesim compare x --conditions calm,")) == [f"calm,{name}" for name in CONDITIONS]
+
+
+def test_races_are_looked_for_in_one_cache_and_of_known_invariants(offered):
+    assert values(offered("cachesim races x --cache cashews:lo")) == ["cashews:lock"]
+    assert values(offered("cachesim races x --invariant no_s")) == ["no_stale_read_after_delete"]
+    assert values(offered("cachesim races x --strategy ex")) == ["exhaustive"]
 
 
 def test_policies_formats_metrics_and_shells(offered):
@@ -124,6 +138,8 @@ def test_policies_formats_metrics_and_shells(offered):
 
 def test_what_is_written_here_for_speed_is_what_there_is():
     assert set(CACHES) == set(KNOWN_CACHES)
+    assert tuple(adapters.names()) == LIBRARIES
+    assert tuple(conditions.CONDITIONS) == CONDITIONS
     assert tuple(FORMATS) == KNOWN_FORMATS
     scenario = cs.load(bundled()["hot-key"])
     for field in FIELDS:
@@ -171,7 +187,7 @@ def test_an_option_and_its_value_in_one_word_stay_together(offered, shell):
 
 LINES = {
     "cachesim comp": ["compare", "completion"],
-    "cachesim run st": ["stale-while-revalidate", "storm.toml"],
+    "cachesim run st": ["stale-set", "stale-set-leases", "stale-while-revalidate", "storm.toml"],
     "cachesim curve x --policy=sl": ["slru"],
     "cachesim compare x --caches none,pitfall:con": ["conditional"],
     "cachesim compare x --caches=none,early-recompute+be": ["none,early-recompute+beta="],

@@ -68,7 +68,7 @@ def named(arguments: Sequence[str]) -> set[str]:
     found = set()
     for option, value in zip(arguments, [*arguments[1:], ""], strict=True):
         name, equals, joined = option.partition("=")
-        if name in ("--json", "--plot", "--scenario"):
+        if name in ("--json", "--plot", "--svg", "--scenario"):
             found.add(joined if equals else value)
     return found | ({"folder/kept.json"} if "link.json" in found else set())
 
@@ -85,7 +85,7 @@ def whole(name: str, data: bytes) -> bool:
         return bool(json.loads(data))
     if data.startswith(b"\x89PNG"):
         return data.endswith(b"IEND\xaeB`\x82")
-    if data.startswith(b"<?xml"):
+    if data.startswith((b"<?xml", b"<svg")):
         return data.endswith(b"</svg>\n")
     return bool(tomllib.loads(data.decode()))
 
@@ -101,7 +101,7 @@ def judge(
     assert bool(lines) or status == 0
     assert all(line.startswith("cachesim: ") and line.isprintable() for line in lines)
     if status == 1:
-        assert re.search(r" failed; | expectation\(s\) missed: ", lines[0])
+        assert re.search(r" failed; | expectation\(s\) missed: | invariant\(s\) broken: ", lines[0])
     if status == 2:
         assert out == b"" or "cannot be written" in lines[0]
     outputs = named(case.arguments)
@@ -147,6 +147,10 @@ def inside(folder: Path) -> Iterator[None]:
             patch("cachesim.cli.run.scenario_named", lambda *names: calm(scenario_named(*names))),
             patch("cachesim.cli.compare.scenario_named", lambda *names: calm(scenario_named(*names))),
             patch("cachesim.cli.sweep.scenario_named", lambda *names: calm(scenario_named(*names))),
+            patch("cachesim.cli.races.scenario_named", lambda *names: calm(scenario_named(*names))),
+            patch("cachesim.races.shrinking._MOST", 10),
+            patch("cachesim.races.shrinking._FRESH", 5),
+            patch("cachesim.races.shrinking._ONE_SWITCH", 10),
             patch("cachesim.cli.sweep.executor_at", lambda _: nullcontext(Here())),
         ):
             yield

@@ -134,6 +134,7 @@ WITH_JSON = {
     "advise": ["advise", "access.log"],
     "compare": ["compare", "storm.toml", "--caches", "scenario,none", "--replications", "2"],
     "curve": ["curve", "requests.csv", "--key", "url"],
+    "races": ["races", "storm.toml", "--schedules", "5"],
     "run": ["run", "storm.toml"],
     "sweep": ["sweep", "storm.toml", "--vary", "cache.ttl=1,2", "--replications", "1"],
 }

@@ -38,6 +38,8 @@ WITHOUT: dict[str, dict[str, Any]] = {
     "slow-database": {"faults": []},
     "slow-database-users": {"faults": []},
     "slow-redis": {"faults": []},
+    "stale-set": {"cache": {"pattern": "cache-aside", "ttl": 60.0}},
+    "stale-set-leases": {"cache": {"pattern": "pitfall:cache-aside", "ttl": 60.0}},
     "stale-while-revalidate": {"cache.stale_for": 0.0},
     "synchronized-expiry": {"cache.ttl": 30.0, "cache.jitter": 20.0},
     "synchronized-expiry-jitter": {"cache.jitter": 0.0},
@@ -53,6 +55,7 @@ PAIRS = {
     "hot-key": "hot-key-single-flight",
     "invalidation-loss": "invalidation-stream",
     "retry-storm": "retry-storm-heals",
+    "stale-set": "stale-set-leases",
     "synchronized-expiry": "synchronized-expiry-jitter",
     "write-race": "write-race-leases",
 }

@@ -1,8 +1,8 @@
-"""The command `cachesim`: run, compare and sweep scenarios, and let CI check them; ask what a cache would give.
+"""The command `cachesim`: run, compare and sweep scenarios, find races, let CI check it; ask what a cache would give.
 
 Results go to standard output, progress and diagnostics to standard error. Exit status: 0 done; 1 an expectation was
-missed (with --check) or a run failed; 2 bad input, told in one line; 130 interrupted. What a command needs is imported
-when it runs, so that `cachesim --help` is quick.
+missed or an invariant is broken (with --check), or a run failed; 2 bad input, told in one line; 130 interrupted. What a
+command needs is imported when it runs, so that `cachesim --help` is quick.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from cachesim.cli.compare import compare_command
 from cachesim.cli.completion import completed, completion_command
 from cachesim.cli.curve import curve_command
 from cachesim.cli.lab import lab_command
+from cachesim.cli.races import races_command
 from cachesim.cli.run import EXAMPLES, run_command
 from cachesim.cli.scenarios import scenarios_command
 from cachesim.cli.sweep import sweep_command
@@ -68,6 +69,6 @@ def _commands() -> None:
 
 for _command in (
     *(run_command, scenarios_command, compare_command, sweep_command),
-    *(curve_command, advise_command, lab_command, completion_command),
+    *(curve_command, advise_command, races_command, lab_command, completion_command),
 ):
     _commands.add_command(completed(_command))

@@ -55,6 +55,18 @@ _PATTERNS = (
     *("batch", "layered", "conditional"),
 )
 CACHES = ("none", *_PATTERNS, *(f"pitfall:{name}" for name in _PATTERNS))
+LIBRARIES = (
+    *("aiocache:cached", "aiocache:stampede", "aiocache:redis", "aiocache:redis-stampede"),
+    *("async-lru:ttl", "cachetools:ttl", "cachetools:lock", "cachetools-async:cached"),
+    *("cashews:simple", "cashews:unprotected", "cashews:lock", "cashews:early", "cashews:soft"),
+    *("cashews:redis", "cashews:redis-lock", "cashews:redis-early", "cashews:redis-soft"),
+    *("hishel:sqlite", "hishel:redis"),
+)
+CONDITIONS = ("calm", "expiry", "cancellation", "redis-outage", "deploy")
+INVARIANTS = (
+    *("no_stale_read_after_delete", "no_lost_update", "single_flight", "cluster_single_flight"),
+    *("no_cancelled_follower", "no_lock_held_for_ever", "tables_empty", "nothing_is_a_value"),
+)
 """These are copies, for the sake of speed; a test holds them to what there is."""
 
 _VARIABLE = "_CACHESIM_COMPLETE"
@@ -141,7 +153,8 @@ def _caches(context: click.Context, typed: str) -> _Offered:
     *_, last = re.split(",", typed)
     name, plus, _ = last.rpartition("+")
     before = typed.removesuffix(last)
-    for cache in (f"{name}+{option}=" for option in _options(name)) if plus else ("scenario", *CACHES):
+    options = (f"{name}+{option}=" for option in _options(name))
+    for cache in options if plus else ("scenario", *CACHES, *LIBRARIES):
         yield CompletionItem(before + cache)
 
 
@@ -149,9 +162,22 @@ def _options(cache: str) -> Iterator[str]:
     from cachesim.patterns import PATTERNS
     from cachesim.pitfalls import PITFALLS
 
-    pitfall, _, name = cache.partition("+")[0].rpartition(":")
+    cache = cache.partition("+")[0]
+    if cache in LIBRARIES:
+        return iter(("ttl",))
+    pitfall, _, name = cache.rpartition(":")
     pattern = (PITFALLS if pitfall == "pitfall" else PATTERNS).get(name)
-    yield from () if pattern is None else pattern.options_type.model_fields
+    return iter(() if pattern is None else pattern.options_type.model_fields)
+
+
+def _conditions(context: click.Context, typed: str) -> _Offered:
+    """Of a list with commas the last; "none" is no list."""
+    before = typed[: typed.rfind(",") + 1]
+    yield from (CompletionItem(before + name) for name in (CONDITIONS if before else ("none", *CONDITIONS)))
+
+
+def _invariants(context: click.Context, typed: str) -> _Offered:
+    yield from map(CompletionItem, INVARIANTS)
 
 
 def _policies(context: click.Context, typed: str) -> _Offered:
@@ -172,9 +198,11 @@ def _metrics(context: click.Context, typed: str) -> _Offered:
 
 _KINDS: dict[str, Callable[[click.Context, str], _Offered]] = {
     "CACHE": _caches,
+    "CONDITION": _conditions,
     "FIELD": _fields,
     "FILE": _files,
     "FORMAT": _formats,
+    "INVARIANT": _invariants,
     "LOG": _files,
     "METRIC": _metrics,
     "POLICY": _policies,

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from cachesim.races.loop import ARRIVE, CANCEL, CHANCE, OPERATE, PASS_TIME, RUN, Label, Step
 from cachesim.world.database import Query
+from cachesim.world.handles import Timer
 
 __all__ = ["Bursts", "Following", "Numbered", "Priorities", "RandomWalk", "Replayed"]
 
@@ -69,12 +71,13 @@ class Bursts:
         self._rng = random.Random(seed)
         self._leaves = self._rng.random() < 0.5
         self._strays = _STRAYS * self._rng.random()
+        self._slow = (Query, Timer) if self._rng.random() < 0.5 else (Query,)
 
     def choose(self, steps: Sequence[Step], place: int, at_work: int) -> int:
         draw = self._rng.random
         outside = []
         for index, step in enumerate(steps):
-            if step[0] == RUN or (step[0] == OPERATE and not _is_load(step)):
+            if step[0] == RUN or (step[0] == OPERATE and not self._is_slow(step[3][2])):
                 return index if draw() >= self._strays else int(draw() * len(steps))
             if step[0] in (ARRIVE, OPERATE) or (step[0] == CANCEL and self._leaves):
                 outside.append(index)
@@ -82,13 +85,12 @@ class Bursts:
                 return index
         return outside[int(draw() * len(outside))] if outside else 0
 
+    def _is_slow(self, operation: Any) -> bool:
+        """Whether it comes from outside: a load, and in every other run what is on its way over a connection."""
+        return isinstance(operation, self._slow) and getattr(operation, "reads", True)
+
     def chance(self, place: int) -> bool:
         return self._rng.random() < _OFTEN
-
-
-def _is_load(step: Step) -> bool:
-    query = step[3][2]
-    return isinstance(query, Query) and query.reads
 
 
 class Priorities(RandomWalk):
