@@ -819,3 +819,8 @@ def test_a_terminal_sees_progress_of_what_takes_long(tmp_path, storm, options, s
 def test_no_terminal_sees_no_progress(cachesim, storm, monkeypatch):
     monkeypatch.setitem(sys.modules, "tqdm", SimpleNamespace())
     assert cachesim("run", storm).err == ""
+
+
+def test_a_released_library_is_a_cache_by_its_name(capsys):
+    assert main(["run", "hot-key", "--set", "duration=20", "--cache", "cashews:lock", "--json", "-"]) == 0
+    assert orjson.loads(capsys.readouterr().out)["metrics"]["largest_stampede"] == 1

@@ -1,4 +1,4 @@
-"""What `--caches` names: patterns with their options, caches of released libraries, and somebody's own."""
+"""What `--caches` and `--cache` name: patterns with their options, caches of released libraries, and somebody's own."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from cachesim.scenario import Pattern
     from cachesim.world.nodes import Factory, Node
 
-__all__ = ["LibraryCache", "cache_named", "listed_caches"]
+__all__ = ["LibraryCache", "cache_named", "listed_caches", "own_or_library"]
 
 _OWN = "scenario"
 """The scenario's own cache."""
@@ -40,8 +40,8 @@ class LibraryCache:
         return adapters.versions([self.name])
 
 
-def cache_named(text: str, own: Pattern) -> Pattern | Factory:
-    """The cache that an item of `--caches` names; `own` is the scenario's.
+def cache_named(text: str, own: Pattern, option: str = "--caches") -> Pattern | Factory:
+    """The cache that an item of `option` names; `own` is the scenario's.
 
     >>> from cachesim.scenario import Pattern
     >>> own = Pattern("cache-aside", ttl=10, single_flight="none")
@@ -59,15 +59,22 @@ def cache_named(text: str, own: Pattern) -> Pattern | Factory:
     options = dict(map(_option, given))
     pattern = own.pattern if name == _OWN else name.removeprefix("cachesim:")
     if pattern in CACHES:
-        return _pattern(text, pattern, own, options)
+        return _pattern(option, text, pattern, own, options)
     if name in adapters.names():
-        return _library(text, name, own, options)
+        return _library(option, text, name, own, options)
     libraries = [known for known in adapters.names() if known.partition(":")[0] == name.partition(":")[0]]
     if given or libraries or ":" not in name:
         known = ", ".join(libraries or [_OWN, *CACHES])
         others = "" if libraries else "; LIBRARY:VARIANT for a released library's, MODULE:FACTORY for your own"
-        raise Stop(BAD_INPUT, f"--caches: {name!r} is unknown; known: {known}{others}")
-    return factory_named(name, "--caches")
+        raise Stop(BAD_INPUT, f"{option}: {name!r} is unknown; known: {known}{others}")
+    return factory_named(name, option)
+
+
+def own_or_library(text: str, own: Pattern) -> Factory:
+    """What `--cache` of one run names: MODULE:FACTORY, or a released library's cache."""
+    from cachesim import adapters
+
+    return _library("--cache", text, text, own, {}) if text in adapters.names() else factory_named(text)
 
 
 def _option(text: str) -> tuple[str, Any]:
@@ -80,7 +87,7 @@ def _lifetime(own: Pattern) -> float | None:
     return own.options.get("ttl", own.options.get("fresh_for"))
 
 
-def _pattern(text: str, name: str, own: Pattern, given: Mapping[str, Any]) -> Pattern:
+def _pattern(option: str, text: str, name: str, own: Pattern, given: Mapping[str, Any]) -> Pattern:
     """A pattern with the options of the scenario's cache that it has, and those given."""
     from cachesim.scenario import Pattern
     from cachesim.settings import ScenarioError
@@ -89,37 +96,37 @@ def _pattern(text: str, name: str, own: Pattern, given: Mapping[str, Any]) -> Pa
     known = CACHES[name].options_type.model_fields
     lifetime = _lifetime(own)
     taken = {**own.options, **({} if lifetime is None else {"ttl": lifetime, "fresh_for": lifetime})}
-    options = {**{option: value for option, value in taken.items() if option in known}, **given}
-    missing = [option for option, field in known.items() if field.is_required() and option not in options]
+    options = {**{field: value for field, value in taken.items() if field in known}, **given}
+    missing = [name for name, field in known.items() if field.is_required() and name not in options]
     if missing:
-        raise _incomplete(text, missing)
+        raise _incomplete(option, text, missing)
     try:
         return Pattern(name, **options)
     except ScenarioError as error:
-        raise Stop(BAD_INPUT, f"--caches: {text!r}: {error}") from None
+        raise Stop(BAD_INPUT, f"{option}: {text!r}: {error}") from None
 
 
-def _library(text: str, name: str, own: Pattern, given: Mapping[str, Any]) -> LibraryCache:
+def _library(option: str, text: str, name: str, own: Pattern, given: Mapping[str, Any]) -> LibraryCache:
     """A library's cache with the lifetime of the scenario's cache, or the one given."""
     from cachesim import adapters
 
     options = {"ttl": _lifetime(own), **given}
     ttl = options.pop("ttl")
     if options:
-        raise Stop(BAD_INPUT, f"--caches: {text!r}: {next(iter(options))}: unknown field; known: ttl")
+        raise Stop(BAD_INPUT, f"{option}: {text!r}: {next(iter(options))}: unknown field; known: ttl")
     if ttl is None:
-        raise _incomplete(text, ["ttl"])
+        raise _incomplete(option, text, ["ttl"])
     if isinstance(ttl, bool) or not isinstance(ttl, int | float) or not 0 < ttl < float("inf"):
-        raise Stop(BAD_INPUT, f"--caches: {text!r}: ttl: {ttl!r} is not allowed; a number above 0")
+        raise Stop(BAD_INPUT, f"{option}: {text!r}: ttl: {ttl!r} is not allowed; a number above 0")
     try:
         return LibraryCache(name, float(ttl), adapters.library_cache(name, ttl=float(ttl)))
     except adapters.MissingLibraryError as error:
-        raise Stop(BAD_INPUT, f"--caches: {error}") from None
+        raise Stop(BAD_INPUT, f"{option}: {error}") from None
 
 
-def _incomplete(text: str, missing: Sequence[str]) -> Stop:
-    example = "".join(f"+{option}=SECONDS" for option in missing)
-    return Stop(BAD_INPUT, f"--caches: {text!r} needs {' and '.join(missing)}; write {text}{example}")
+def _incomplete(option: str, text: str, missing: Sequence[str]) -> Stop:
+    example = "".join(f"+{field}=SECONDS" for field in missing)
+    return Stop(BAD_INPUT, f"{option}: {text!r} needs {' and '.join(missing)}; write {text}{example}")
 
 
 # What is told of them

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from cachesim.cli.caches import LibraryCache, cache_named, listed_caches
-from cachesim.cli.naming import room_for_code, scenario_named
+from cachesim.cli.naming import room_for_code, scenario_named, without_logs
 from cachesim.console import BAD_INPUT, FAILED, PICTURES, Stop, picture, progress, require_writable, show, write
 from cachesim.messages import told
 
@@ -94,7 +92,7 @@ def compare_command(
     if metric not in METRICS:
         raise Stop(BAD_INPUT, f"--metric: {metric!r} is unknown; known: {', '.join(METRICS)}")
     named = _conditions_named(conditions)
-    with room_for_code(), _without_logs():
+    with room_for_code(), without_logs():
         caches = {name: cache_named(name, chosen.cache) for name in names}
         comparison, table = _compared(scenario, chosen, caches, replications, named)
     baseline = baseline or names[0]
@@ -123,17 +121,6 @@ def _conditions_named(text: str | None) -> list[str]:
         if name not in CONDITIONS:
             raise Stop(BAD_INPUT, f"--conditions: {name!r} is unknown; known: {', '.join(CONDITIONS)}, or none alone")
     return [name for name in CONDITIONS if name in given]
-
-
-@contextmanager
-def _without_logs() -> Iterator[None]:
-    """What libraries log of an outage would be a traceback a request on standard error; the table has it."""
-    root, handler = logging.getLogger(), logging.NullHandler()
-    root.addHandler(handler)  # then the last resort has no say
-    try:
-        yield
-    finally:
-        root.removeHandler(handler)
 
 
 def _compared(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 import tomllib
 from collections.abc import Iterator, Sequence
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from cachesim.scenario import Scenario
     from cachesim.world.nodes import Factory
 
-__all__ = ["factory_named", "room_for_code", "scenario_named", "value_of"]
+__all__ = ["factory_named", "room_for_code", "scenario_named", "value_of", "without_logs"]
 
 
 def scenario_named(name: str, changes: Sequence[str], seed: int | None) -> Scenario:
@@ -95,3 +96,14 @@ def room_for_code() -> Iterator[None]:
             yield
     finally:
         sys.path[:] = before
+
+
+@contextmanager
+def without_logs() -> Iterator[None]:
+    """What libraries log of an outage would be a traceback a request on standard error; what comes of it is told."""
+    root, handler = logging.getLogger(), logging.NullHandler()
+    root.addHandler(handler)  # then the last resort has no say
+    try:
+        yield
+    finally:
+        root.removeHandler(handler)

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cachesim.cli.caches import LibraryCache, cache_named
-from cachesim.cli.compare import _without_logs
-from cachesim.cli.naming import room_for_code, scenario_named
+from cachesim.cli.naming import room_for_code, scenario_named, without_logs
 from cachesim.console import BAD_INPUT, DONE, FAILED, Stop, progress, require_writable, show, tell, write
 from cachesim.formatting import aligned
 from cachesim.messages import told
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
     from cachesim.races import Invariant, Race, Search
     from cachesim.races.asked import Asked
     from cachesim.races.story import Story
-    from cachesim.scenario import Pattern, Scenario
+    from cachesim.scenario import Scenario
     from cachesim.world.nodes import Factory
 
 __all__ = ["STRATEGIES", "races_command"]
@@ -107,7 +106,7 @@ def races_command(
     require_writable("--json", None if json_file == "-" else json_file)
     require_writable("--svg", svg_file, (".svg",))
     options = {"strategy": strategy, "seed": seed, "schedules": schedules, "preemptions": preemptions}
-    with room_for_code(), _without_logs():
+    with room_for_code(), without_logs():
         question = _question(scenario, chosen, cache, invariants, changes)
         found = _searched(question, options) if replay is None else _replayed(question, replay)
     answer = _Answer(question, found, None if replay else options, replay)
@@ -158,7 +157,7 @@ def _question(
     for known in invariants:
         if known not in INVARIANTS:
             raise Stop(BAD_INPUT, f"--invariant: {known!r} is unknown; known: {', '.join(INVARIANTS)}")
-    named = scenario.cache if cache is None else _cache(cache, scenario.cache)
+    named = scenario.cache if cache is None else cache_named(cache, scenario.cache, "--cache")
     factory = None if isinstance(named, Pattern) else named
     if isinstance(named, Pattern):
         scenario = scenario.replace(cache=named)
@@ -167,13 +166,6 @@ def _question(
     sets = [word for change in changes for word in ("--set", change)]
     own = [] if cache is None else ["--cache", cache]
     return _Question(name, scenario, cache, factory, chosen, promises, ["cachesim", "races", name, *sets, *own])
-
-
-def _cache(text: str, own: Pattern) -> Pattern | Factory:
-    try:
-        return cache_named(text, own)
-    except Stop as stop:
-        raise Stop(stop.status, str(stop).replace("--caches", "--cache", 1)) from None
 
 
 # What is found

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cachesim.cli.naming import factory_named, room_for_code, scenario_named
+from cachesim.cli.caches import own_or_library
+from cachesim.cli.naming import room_for_code, scenario_named
 from cachesim.console import (
     BAD_INPUT,
     DONE,
@@ -46,7 +47,7 @@ Examples:
 
 @click.command("run", epilog=EXAMPLES)
 @click.argument("scenario")
-@click.option("--cache", metavar="MODULE:FACTORY", help="Your own cache in the place of the scenario's.")
+@click.option("--cache", metavar="MODULE:FACTORY", help="Your own cache in the place of the scenario's, or a library's: cashews:lock.")
 @click.option("--set", "changes", metavar="FIELD=VALUE", multiple=True, help="Change a field: cache.ttl=5. Repeatable.")
 @click.option("--seed", metavar="N", type=click.IntRange(min=0), help="The seed, in the place of the scenario's.")
 @click.option(
@@ -85,7 +86,7 @@ def run_command(
     command = Command(scenario, _options(cache, changes))
     draw = plot_file is not None or report_file is not None
     with room_for_code(), _failure_in(junit_file, chosen, command, replications):
-        factory = None if cache is None else factory_named(cache)
+        factory = None if cache is None else own_or_library(cache, chosen.cache)
         runs, first = _simulate(scenario, chosen, factory, replications, draw=draw)
     summary = Summary(chosen, runs, cache)
     if json_file == "-":

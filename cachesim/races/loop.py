@@ -146,10 +146,13 @@ class ScheduledLoop(SimLoop):
 
     def sweep(self) -> None:
         """End what the last schedule has left behind; nothing is said about it."""
+        outer = asyncio.events._get_running_loop()
+        asyncio.events._set_running_loop(self)
         for task in self._tasks:
             if not task.done():
                 task._log_destroy_pending = False  # type: ignore[attr-defined]
                 _close(task.get_coro())
+        asyncio.events._set_running_loop(outer)
         self._tasks.clear()
         self._generators.clear()
         self._failed_tasks.clear()

@@ -83,6 +83,7 @@ class Stage:
         self._deploys = of_kind(scenario.faults, Deploy)
         self._database_setting = scenario.database.model_copy(update={"latency": _AT_ONCE})
         self._redis_setting = scenario.redis.model_copy(update={"round_trip": 0.0})
+        self._backoff = as_latency(scenario.clients.backoff).mean
         self._server: SimServer | None = None
         self._keeps_more_than_keys = bool(scenario.faults) or scenario.redis.max_keys is not None
 
@@ -90,14 +91,22 @@ class Stage:
         self, schedule: Schedule, cast: Sequence[int] | None = None, *, seed: int = 0, traced: bool = False
     ) -> History:
         """One run of the requests whose numbers are in `cast` (default: all); `seed` is that of the caches' chance."""
-        with _uncollected():
+        collects = gc.isenabled()
+        gc.disable()  # what is closed when it is found to be garbage would be at another step each time
+        try:
             return self._play(schedule, range(len(self.asked)) if cast is None else cast, seed, traced)
+        finally:
+            if collects:
+                gc.enable()
 
     def _play(self, schedule: Schedule, cast: Sequence[int], seed: int, traced: bool) -> History:
         loop = self._loop
-        with _running(loop):
+        asyncio.events._set_running_loop(loop)  # caches may ask for it when they are made
+        try:
             self._set_up(schedule, cast, seed, traced)
             began_with = self._held() if self._to_rest else 0
+        finally:
+            asyncio.events._set_running_loop(None)
         loop.run(until=max(one.time for one in self.asked) + _AN_HOUR)
         self._taken = loop.taken
         if self._to_rest and not self._recorder.open:
@@ -133,8 +142,7 @@ class Stage:
             with simulated_time(self._loop.env):
                 yield
         finally:
-            with _running(self._loop):
-                self._loop.sweep()
+            self._loop.sweep()
 
     # Setting up
 
@@ -168,7 +176,7 @@ class Stage:
             self._recorder,
             self._fleet,
             scenario.clients,
-            waits=repeat(as_latency(scenario.clients.backoff).mean),
+            waits=repeat(self._backoff),
             readdressed=readdressed("round-robin", scenario.nodes, _NO_CHANCE),
         )
         self._asker.ended = self._one_ended
@@ -298,28 +306,6 @@ class _Chance:
 
     def random(self) -> float:
         return self._happens if self._loop.happens() else 1.0 - self._happens
-
-
-@contextmanager
-def _uncollected() -> Iterator[None]:
-    """Garbage is collected between runs, or what is closed when it is found would be at another step each time."""
-    collects = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if collects:
-            gc.enable()
-
-
-@contextmanager
-def _running(loop: ScheduledLoop) -> Iterator[None]:
-    """Caches may ask for the running loop when they are made."""
-    asyncio.events._set_running_loop(loop)
-    try:
-        yield
-    finally:
-        asyncio.events._set_running_loop(None)
 
 
 def _has(redis: SimRedis, socket: object) -> bool:

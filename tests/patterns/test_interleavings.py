@@ -213,12 +213,12 @@ def run(kind: str, options: dict[str, Any], world: dict[str, Any], examples: int
 
 @pytest.mark.parametrize(("kind", "options", "world"), ONE_NODE, ids=str)
 def test_no_interleaving_breaks_a_promise(kind, options, world):
-    run(kind, options, world, examples=100)
+    run(kind, options, world, examples=50)
 
 
 @pytest.mark.parametrize(("kind", "options", "world"), TWO_NODES, ids=str)
 def test_no_interleaving_of_two_nodes_breaks_a_promise(kind, options, world):
-    run(kind, options, world | {"nodes": 2}, examples=100)
+    run(kind, options, world | {"nodes": 2}, examples=50)
 
 
 @pytest.mark.slow
