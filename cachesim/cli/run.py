@@ -47,7 +47,9 @@ Examples:
 
 @click.command("run", epilog=EXAMPLES)
 @click.argument("scenario")
-@click.option("--cache", metavar="MODULE:FACTORY", help="Your own cache in the scenario's place, or a library's: cashews:lock.")
+@click.option(
+    "--cache", metavar="MODULE:FACTORY", help="Your own cache in the scenario's place, or a library's: cashews:lock."
+)
 @click.option("--set", "changes", metavar="FIELD=VALUE", multiple=True, help="Change a field: cache.ttl=5. Repeatable.")
 @click.option("--seed", metavar="N", type=click.IntRange(min=0), help="The seed, in the place of the scenario's.")
 @click.option(
