@@ -94,7 +94,9 @@ class Exercise:
         return _folded("A hint", f"<p>{escape(self.clue)}</p>{answer}")
 
 
-def number(expected: float, *, within: float = 0.01, mistakes: dict[float, str] | None = None) -> Callable[[Any], str | None]:
+def number(
+    expected: float, *, within: float = 0.01, mistakes: dict[float, str] | None = None
+) -> Callable[[Any], str | None]:
     """A judge of numbers: right is what differs by a share of `within` at most; `mistakes` tells of frequent ones."""
 
     def judge(answer: object) -> str | None:
