@@ -56,9 +56,9 @@ clean: ## remove .venv and all that the targets above leave behind
 	find . -name __pycache__ -prune -exec rm -rf {} +
 	find . -name .ipynb_checkpoints -prune -exec rm -rf {} +
 
-# A process for each processor, and a file's tests in one of them, with what they set up once; in the order of the files,
-# so that the browser's, which are few and take long, do not come last.
-parallel = -n auto --dist loadfile --no-loadscope-reorder
+# A process more than there are processors, for the browser's tests wait a lot; a file's tests in one of them, with what
+# they set up once; in the order of the files, so that the browser's, which are few and take long, do not come last.
+parallel = -n $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1) --dist loadfile --no-loadscope-reorder
 
 # A tool of .venv; when it fails, make stops with a line that says at which.
 check = @echo "── $(strip $(1))"; $(BIN)/$(1) || { echo "make $@: stopped at: $(strip $(1))" >&2; exit 1; }

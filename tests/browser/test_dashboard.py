@@ -26,7 +26,7 @@ TITLES = {
     if notebooks.explorers(notebook)
 }
 
-SOME = ("00_start_here", "04_thundering_herd")
+SOME = ("04_thundering_herd",)
 """Dashboards that `make test` opens; the others are in the slow lane, and their notebooks in JupyterLab always."""
 
 HARMLESS: tuple[str, ...] = ()
