@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import os
 import subprocess
@@ -312,3 +313,23 @@ def test_races_do_not_depend_on_the_version_of_python(python, here):
 def test_more_races_do_not_depend_on_the_version_of_python(python):
     skip_unless_comparable(python)
     assert in_a_process(python, "more") == races("more")
+
+
+def test_a_cache_with_chance_of_its_own_is_told_so():
+    """Its race cannot be shown again, and the message says what to use instead."""
+    calls = itertools.count()
+
+    def fickle(node: Node) -> Any:
+        made = next(calls)
+
+        async def get(key: str) -> Any:
+            row = await node.database.read(key)
+            if made == 0:
+                await node.database.read(key)
+                raise asyncio.CancelledError
+            return row
+
+        return get
+
+    with pytest.raises(cs.SimulationError, match=r"not again by the same schedule; .* `node.rng`"):
+        cs.find_race(scenario("none"), cache=fickle, invariant="no_cancelled_follower")
