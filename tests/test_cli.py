@@ -1,7 +1,6 @@
 """The command `cachesim`: what it prints and where, the files it writes, and how it ends."""
 
 import contextlib
-import itertools
 import json
 import lzma
 import os
@@ -70,21 +69,6 @@ def storm(tmp_path):
 def expectant(tmp_path):
     (tmp_path / "expectant.toml").write_text(WITH_EXPECTATIONS)
     return "expectant.toml"
-
-
-MODULES = (f"my_cache_{number}" for number in itertools.count())
-
-
-@pytest.fixture
-def module(tmp_path):
-    """Write a module of somebody's own code into the working folder and return its name, used once."""
-
-    def write(text):
-        name = next(MODULES)
-        (tmp_path / f"{name}.py").write_text(text)
-        return name
-
-    return write
 
 
 def refused(ended: Ended) -> str:

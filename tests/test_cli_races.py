@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import re
 import shlex
@@ -52,21 +51,6 @@ def races(capfd, tmp_path, monkeypatch):
         return Ended(status, *capfd.readouterr())
 
     return run
-
-
-MODULES = (f"raced_cache_{number}" for number in itertools.count())
-
-
-@pytest.fixture
-def module(tmp_path):
-    """Write a module of somebody's own code into the working folder and return its name, used once."""
-
-    def write(text: str) -> str:
-        name = next(MODULES)
-        (tmp_path / f"{name}.py").write_text(text)
-        return name
-
-    return write
 
 
 def verdicts(out: str) -> dict[str, str]:

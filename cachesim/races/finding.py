@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import count
-from typing import Literal
+from typing import Literal, get_args
 
 from cachesim.races.asked import few_requests
 from cachesim.races.history import History
@@ -27,7 +27,7 @@ from cachesim.world.nodes import Factory
 __all__ = ["DivergedError", "Search", "find_race", "search"]
 
 Strategy = Literal["mixed", "random", "priorities", "exhaustive"]
-STRATEGIES = ("mixed", "random", "priorities", "exhaustive")
+STRATEGIES = get_args(Strategy)
 _PREEMPTIONS = 2
 _OWN_CHANCE = "the cache draws chance or time from elsewhere, where `node.rng` and `node.clock` are the same each time"
 _DEPTHS = (2, 3, 4, 5)

@@ -24,7 +24,6 @@ from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextvars import ContextVar
 from heapq import heappop, heappush
 from math import inf
-from types import BuiltinFunctionType
 from typing import Any, Protocol
 
 import simpy
@@ -155,10 +154,8 @@ class ScheduledLoop(SimLoop):
         asyncio.events._set_running_loop(outer)
         self._tasks.clear()
         self._generators.clear()
-        self._failed_tasks.clear()
         self._callback_errors.clear()
         self._queue.clear()
-        self._due_at_once.clear()
         self._cancelled_timers = 0
 
     # What could be next
@@ -318,16 +315,6 @@ class ScheduledLoop(SimLoop):
         if callback is self._note_task:
             return None
         actor = ACTOR.get() if context is None else context.get(ACTOR, WORLD)
-        kind = type(callback)
-        if kind.__name__ == "TaskStepMethWrapper" or (
-            kind is BuiltinFunctionType and callback.__name__ == "task_wakeup"
-        ):
-
-            def step() -> None:
-                context.run(callback, *args)  # type: ignore[union-attr]
-
-            self._ready_of[actor].append(step)
-            return None
         handle = Callback(callback, args, self, context)
         self._ready_of[actor].append(handle)
         return handle
@@ -352,11 +339,7 @@ class ScheduledLoop(SimLoop):
     def create_task(
         self, coro: Any, *, name: str | None = None, context: contextvars.Context | None = None, **options: Any
     ) -> asyncio.Task[Any]:
-        task: asyncio.Task[Any]
-        if self._task_factory is None:
-            task = asyncio.Task(coro, loop=self, name=name, context=context, **options)
-        else:
-            task = super().create_task(coro, name=name, context=context, **options)
+        task = super().create_task(coro, name=name, context=context, **options)
         self.keep(task)
         return task
 

@@ -77,6 +77,18 @@ def scenario(pattern: str = "cache-aside", **changes: Any) -> cs.Scenario:
     return cs.Scenario(**(given | changes))
 
 
+def in_turn(pattern: str, nodes: int, **changes: Any) -> cs.Scenario:
+    """Five requests of one key, which go to the nodes in turn; two of them write, and Redis is 10 ms away."""
+    given: dict[str, Any] = {
+        "writes": 0.34,
+        "duration": 0.5,
+        "redis": cs.Redis(round_trip=0.01),
+        "nodes": nodes,
+        "balance": "round-robin",
+    }
+    return scenario(pattern, **(given | changes))
+
+
 def reads(n: int, **changes: Any) -> tuple[Asked, ...]:
     """So many requests that read one key at the beginning."""
     return tuple(Asked(0.0, ("a",), 0, writes=False)._replace(**changes) for _ in range(n))

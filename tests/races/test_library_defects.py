@@ -7,9 +7,9 @@ from importlib.metadata import version
 
 import pytest
 
-import cachesim as cs
 from cachesim.adapters import library_cache
 from cachesim.races import find_race
+from tests.races.scenes import in_turn
 
 DEFECTS = [
     pytest.param(
@@ -31,23 +31,9 @@ DEFECTS = [
 ]
 
 
-def scenario(nodes: int) -> cs.Scenario:
-    return cs.Scenario(
-        arrivals=cs.arrivals.Constant(rate=10),
-        keys=cs.keys.OneKey(),
-        writes=0.34,
-        duration=0.5,
-        cache=cs.Pattern("none"),
-        database=cs.Database(latency=cs.latency.Constant(0.1)),
-        redis=cs.Redis(round_trip=0.01),
-        nodes=nodes,
-        balance="round-robin",
-    )
-
-
 @pytest.mark.parametrize(("distribution", "known", "name", "invariant", "nodes"), DEFECTS)
 def test_a_known_defect_is_found(distribution, known, name, invariant, nodes):
-    race = find_race(scenario(nodes), cache=library_cache(name, ttl=10), invariant=invariant, schedules=2000)
+    race = find_race(in_turn("none", nodes), cache=library_cache(name, ttl=10), invariant=invariant, schedules=2000)
     if race is None and version(distribution) != known:
         pytest.skip(f"{distribution} {version(distribution)} has repaired what {known} had: unpin it here")
     assert race is not None
@@ -56,5 +42,5 @@ def test_a_known_defect_is_found(distribution, known, name, invariant, nodes):
 
 def test_a_library_that_counts_who_waits_lets_nobody_be_cancelled():
     """async-lru keeps the promise that cashews breaks: the finder does not accuse at random."""
-    given, cache = scenario(1), library_cache("async-lru:ttl", ttl=10)
+    given, cache = in_turn("none", 1), library_cache("async-lru:ttl", ttl=10)
     assert find_race(given, cache=cache, invariant="no_cancelled_follower", schedules=300) is None

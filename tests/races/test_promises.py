@@ -12,27 +12,12 @@ from cachesim.patterns import PATTERNS
 from cachesim.races import INVARIANTS, Broken, History, Invariant, find_race, search
 from cachesim.races.history import Ended
 from cachesim.races.promises import promised
+from tests.races.scenes import in_turn
 
 ONE_NODE, TWO_NODES = 1, 2
 TTL: dict[str, Any] = {"ttl": 10}
 STALE: dict[str, Any] = {"fresh_for": 0.15, "stale_for": 5}
 PROCESS, CLUSTER = {"single_flight": "process"}, {"single_flight": "cluster"}
-
-
-def scenario(pattern: str, options: dict[str, Any], nodes: int = ONE_NODE, **changes: Any) -> cs.Scenario:
-    """Three or four reads and a write of one row, a tenth of a second apart."""
-    settings: dict[str, Any] = {
-        "arrivals": cs.arrivals.Constant(rate=10),
-        "keys": cs.keys.OneKey(),
-        "writes": 0.34,
-        "duration": 0.5,
-        "cache": cs.Pattern(pattern, **options),
-        "database": cs.Database(latency=cs.latency.Constant(0.1)),
-        "redis": cs.Redis(round_trip=0.01),
-        "nodes": nodes,
-        "balance": "round-robin",
-    }
-    return cs.Scenario(**settings | changes)
 
 
 def all_at_once(names: list[str]) -> Invariant:
@@ -115,7 +100,7 @@ def given_for(pattern: str, options: dict[str, Any], nodes: int) -> cs.Scenario:
         "conditional": {"clients": cs.Clients(n=2, validators=True)},
         "batch": {"keys": cs.keys.Uniform(n=3), "batch": 2},
     }
-    return scenario(pattern, options, nodes, **changes.get(pattern, {}))
+    return in_turn(pattern, nodes, options=options, **changes.get(pattern, {}))
 
 
 def test_every_pattern_names_what_it_keeps():
@@ -167,7 +152,7 @@ def test_the_race_of_a_pitfall_is_found_from_any_seed(pitfall, options, nodes, i
 
 
 def _found(pitfall: str, options: dict[str, Any], nodes: int, invariant: str, seed: int) -> None:
-    given = scenario(f"pitfall:{pitfall}", options, nodes)
+    given = in_turn(f"pitfall:{pitfall}", nodes, options=options)
     race = find_race(given, invariant=invariant, schedules=1000, seed=seed)
     assert race is not None
     assert len(race.requests) <= 3
@@ -185,7 +170,9 @@ def test_a_stale_refresh_for_each_stale_hit_is_found():
         served = {event.actor for event in history.events[: broken.event] if isinstance(event, Ended)}
         return broken.message if broken.actor in served else None
 
-    given = scenario("pitfall:stale-while-revalidate", STALE, writes=0.0)
+    given = in_turn("pitfall:stale-while-revalidate", ONE_NODE, options=STALE, writes=0.0)
     race = find_race(given, invariant=one_refresh, schedules=1000)
     assert race is not None
-    assert find_race(scenario("stale-while-revalidate", STALE, writes=0.0), invariant=one_refresh) is None
+    assert (
+        find_race(in_turn("stale-while-revalidate", ONE_NODE, options=STALE, writes=0.0), invariant=one_refresh) is None
+    )
